@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+# costep: the whole build. `make` alone lists the targets.
+#
+#   VARIANT=debug|release|asan|tsan   how to build (default debug)
+#   CC=gcc|clang                      with what
+#   V=1                               show every command
+
+# --- settings ---------------------------------------------------------------
+
+ARCH    := $(shell uname -m)
+CC      := gcc
+CXX     := $(if $(findstring clang,$(CC)),clang++,g++)
+VARIANT := debug
+PREFIX  := /usr/local
+VERSION := 0.1.0
+
+OPT_debug   := -O0
+OPT_release := -O2
+OPT_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
+OPT_tsan    := -O1 -fsanitize=thread
+ifeq ($(OPT_$(VARIANT)),)
+$(error VARIANT=$(VARIANT) is unknown; choose debug, release, asan or tsan)
+endif
+# OPT=-O3 on the command line gives a debug build of another level.
+OPT     := $(OPT_$(VARIANT))
+
+WARN    := -Wall -Wextra -Wshadow
+BOTH    := -g -fPIC -fno-omit-frame-pointer -fstack-clash-protection -fvisibility=hidden \
+           -D_GNU_SOURCE -Isrc -MMD -MP $(WARN)
+CFLAGS  := -std=gnu11 -Wstrict-prototypes $(BOTH) $(EXTRA)
+CXXFLAGS := -std=gnu++17 $(BOTH) $(EXTRA)
+LDLIBS  := -lpthread -ldl
+
+# Objects of different builds do not meet: build/debug-gcc-O0/...
+dir_for  = build/$(1)-$(notdir $(CC))$(firstword $(2))
+B       := $(call dir_for,$(VARIANT),$(OPT))
+RELEASE := $(call dir_for,release,$(OPT_release))
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
+
+# `make deps X`: everything waits until the packages are there, with -j too.
+WAIT    := $(filter deps,$(MAKECMDGOALS))
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# --- layers -------------------------------------------------------------------
+
+include lessons/stages.mk
+
+objects     = $(addprefix $(B)/,$(addsuffix .o,$(1)))
+stage_files = $(foreach n,$(NEEDS_$(1)) $(1),$(FILES_$(n)))
+stage       = $(call objects,$(call stage_files,$(1)))
+LIB_FILES  := $(foreach n,$(LESSONS),$(FILES_$(n)))
+
+# --- compiling ----------------------------------------------------------------
+
+define compile_rules
+$(1)/%.o: %.c | $$(WAIT)
+	$$(call say,CC,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CFLAGS) $(2) -c $$< -o $$@
+$(1)/%.o: %.S | $$(WAIT)
+	$$(call say,AS,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) -g -Iasm -MMD -MP $$(EXTRA) -c $$< -o $$@
+$(1)/%.o: %.cpp | $$(WAIT)
+	$$(call say,CXX,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CXX) $$(CXXFLAGS) $(2) -c $$< -o $$@
+endef
+$(eval $(call compile_rules,$(B),$(OPT)))
+ifneq ($(B),$(RELEASE)) # the library is always a release build
+$(eval $(call compile_rules,$(RELEASE),$(OPT_release)))
+endif
+
+-include $(shell find $(B) $(RELEASE) -name '*.d' 2>/dev/null)
+
+# --- the library --------------------------------------------------------------
+
+LIB_OBJECTS := $(addprefix $(RELEASE)/,$(addsuffix .o,$(LIB_FILES)))
+
+lib: build/libcostep.a build/libcostep.so ## build/libcostep.a and build/libcostep.so (release build)
+
+build/libcostep.a: $(LIB_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+# nodelete: a signal handler and thread destructors point into it.
+build/libcostep.so: $(LIB_OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,libcostep.so.0 -Wl,-z,nodelete -Wl,-z,defs $^ $(LDLIBS) -o $@
+	$(Q)ln -sf libcostep.so build/libcostep.so.0
+
+PUBLIC_HEADERS := coctx coroutine loop debug costep
+
+install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
+	install -d $(DESTDIR)$(PREFIX)/include/costep $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 $(PUBLIC_HEADERS:%=src/%.h) $(DESTDIR)$(PREFIX)/include/costep
+	install -m 644 build/libcostep.a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 build/libcostep.so $(DESTDIR)$(PREFIX)/lib/libcostep.so.0
+	ln -sf libcostep.so.0 $(DESTDIR)$(PREFIX)/lib/libcostep.so
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: costep' 'Description: stackful coroutines that can be looked at' \
+	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include/costep' 'Libs: -L$${prefix}/lib -lcostep' \
+	  'Libs.private: -lpthread -ldl' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/costep.pc
+
+# --- lessons --------------------------------------------------------------------
+
+demo_of   = $(B)/lessons/$(NAME_$(1))/demo
+lesson_of = $(patsubst lesson%,%,$(patsubst gdb%,%,$(1)))
+
+define lesson_rules
+$(call demo_of,$(1)): $(call objects,lessons/$(NAME_$(1))/demo) $(call stage,$(1))
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(OPT) -rdynamic $$^ $$(LDLIBS) -o $$@
+
+.PHONY: lesson$(1) gdb$(1) test$(1)
+lesson$(1): $(call demo_of,$(1)) | $$(WAIT)
+	@lessons/run $(NAME_$(1)) $$<
+gdb$(1): $(call demo_of,$(1)) | $$(WAIT)
+	@lessons/gdb $(NAME_$(1)) $$<
+test$(1): $(foreach n,$(NEEDS_$(1)) $(1),$(foreach t,$(TESTS_$(n)),$(B)/stage$(1)/$(t))) | $$(WAIT)
+	@tests/run -j 2 $$^
+endef
+$(foreach n,$(LESSONS),$(eval $(call lesson_rules,$(n))))
+
+# What only `make help` reads: lines for the patterns above.
+# lessonN: ## build lesson N from its layers alone, run its demo, compare the output
+# testN: ## run the tests of lesson N's layer and those below, linked with them alone
+# gdbN: ## open GDB on lesson N, stopped at its first switch
+
+demo: lesson3 ## the shortest look: three coroutines, told step by step
+.PHONY: demo
+
+# --- tests ------------------------------------------------------------------------
+
+UNIT      := $(foreach n,$(LESSONS),$(TESTS_$(n)))
+BATS      := $(wildcard tests/*.bats)
+# The calls that t_fault makes fail: the linker hands them to the test.
+WRAP_t_fault := -Wl,--wrap=mmap,--wrap=madvise,--wrap=mprotect,--wrap=calloc
+LIBS_t_unwind := -lunwind
+
+# $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with
+# the whole library. A layer that only works below the others is a lie.
+define unit_rule
+$(B)/$(1)/%: $(B)/tests/unit/%.o $(2)
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CXX) $$(OPT) -rdynamic $$(WRAP_$$*) $$^ $$(LDLIBS) $$(LIBS_$$*) -o $$@
+endef
+$(foreach n,$(LESSONS),$(eval $(call unit_rule,stage$(n),$(call stage,$(n)))))
+$(eval $(call unit_rule,tests,$(call objects,$(LIB_FILES))))
+.PRECIOUS: $(B)/tests/unit/%.o
+
+UNIT_PROGRAMS := $(UNIT:%=$(B)/tests/%)
+
+unit: $(UNIT_PROGRAMS) | $(WAIT) ## the unit tests of one build: VARIANT=..., CC=..., OPT=...
+	@tests/run -j 2 $^
+
+test: $(UNIT_PROGRAMS) $(foreach n,$(LESSONS),$(call demo_of,$(n))) lib | $(WAIT) ## all tests, debug build, gcc
+	@CC='$(CC)' B='$(B)' tests/run -j 2 $(UNIT_PROGRAMS) $(BATS)
+
+test-all: test ## the same in all variants and compilers
+	@tests/matrix
+
+lint: | $(WAIT) ## shellcheck, headers on their own as C11, C++17, C++20
+	@tests/lint
+
+# --- machine ------------------------------------------------------------------------
+
+# Which groups of .ci/packages are wanted, by what else is asked for.
+GROUPS := lesson debug $(if $(filter test% unit lint,$(MAKECMDGOALS)),test)
+
+deps: ## install the Debian packages that are missing; with `test`: those for tests too
+	@.ci/deps $(GROUPS)
+
+clean: ## remove everything that was built
+	rm -rf build
+
+help: ## this list
+	@printf 'costep: coroutines, step by step.   make lesson1 is the place to begin.\n\n'
+	@sed -nE 's/^#? ?([A-Za-z][A-Za-z0-9-]*):[^#=]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
+
+.PHONY: lib install unit test test-all lint deps clean help

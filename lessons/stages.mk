@@ -1,0 +1,25 @@
+# Which files join at which lesson, what they may know, and what tests them.
+# Read by the Makefile and by tests/layers.bats. A layer may refer to its own
+# files and to those of the layers it NEEDS, to nothing else: the linker checks.
+
+LESSONS := 1 2 3 4
+
+NAME_1  := 01-swap
+FILES_1 := asm/coctx_swap_$(ARCH)
+NEEDS_1 :=
+TESTS_1 := t_swap
+
+NAME_2  := 02-context
+FILES_2 := src/coctx
+NEEDS_2 := 1
+TESTS_2 := t_context
+
+NAME_3  := 03-coroutine
+FILES_3 := src/stack src/overflow src/assert src/swap src/env src/coroutine src/debug
+NEEDS_3 := 1 2
+TESTS_3 := t_stack t_overflow t_coroutine t_misuse t_random t_fault t_thread t_unwind t_exception
+
+NAME_4  := 04-scheduler
+FILES_4 := src/loop
+NEEDS_4 := 1 2 3
+TESTS_4 := t_loop

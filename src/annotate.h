@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * annotate — what AddressSanitizer, ThreadSanitizer, LeakSanitizer and
+ * valgrind must be told about stacks that they did not make.
+ *
+ * Layer:   3. Inline functions; without a sanitizer they are empty, the
+ *          valgrind ones are a few instructions that do nothing outside it.
+ * Source:  sanitizer/common_interface_defs.h, sanitizer/tsan_interface.h,
+ *          valgrind.h (STACK_REGISTER).
+ *
+ * A tool that watches memory has its own idea of where "the stack" is. Change
+ * rsp behind its back and a correct program looks broken to it.
+ */
+#ifndef CO_ANNOTATE_H
+#define CO_ANNOTATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CO_ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define CO_TSAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define CO_ASAN 1
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define CO_TSAN 1
+#endif
+
+#ifdef CO_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+#endif
+#ifdef CO_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/memcheck.h>
+#include <valgrind/valgrind.h>
+#define CO_VALGRIND 1
+#endif
+
+/* What a tool keeps for one execution; part of every struct co_exec, used or
+ * not, so that the struct is the same in every build. */
+struct co_annotation {
+	void *asan_fake_stack; /* ASan: its copy of locals, while suspended */
+	void *tsan_fiber;      /* TSan: its shadow call stack */
+	bool is_last_leave;    /* it leaves for good: drop what ASan keeps */
+};
+
+/* --- memory that becomes stacks ------------------------------------------ */
+
+/* [lo, hi) is a stack from now on. Returns an id for annotate_stack_end. */
+static inline unsigned annotate_stack(void *lo, void *hi)
+{
+	unsigned id = 0;
+	(void)lo;
+	(void)hi;
+#ifdef CO_VALGRIND
+	id = VALGRIND_STACK_REGISTER(lo, (char *)hi - 1);
+#endif
+#ifdef CO_ASAN
+	/* A pointer that only a suspended coroutine holds is no leak. */
+	__lsan_register_root_region(lo, (size_t)((char *)hi - (char *)lo));
+#endif
+	return id;
+}
+
+static inline void annotate_stack_end(unsigned id, void *lo, void *hi)
+{
+	(void)id;
+	(void)lo;
+	(void)hi;
+#ifdef CO_VALGRIND
+	VALGRIND_STACK_DEREGISTER(id);
+#endif
+#ifdef CO_ASAN
+	__lsan_unregister_root_region(lo, (size_t)((char *)hi - (char *)lo));
+#endif
+}
+
+/* The stack is handed on: whatever its last user left there means nothing.
+ * (A coroutine that is released while suspended never leaves its frames.) */
+static inline void annotate_stack_is_fresh(void *lo, void *hi)
+{
+	(void)lo;
+	(void)hi;
+#ifdef CO_ASAN
+	__asan_unpoison_memory_region(lo, (size_t)((char *)hi - (char *)lo));
+#endif
+#ifdef CO_VALGRIND
+	(void)VALGRIND_MAKE_MEM_UNDEFINED(lo, (char *)hi - (char *)lo);
+#endif
+}
+
+/* --- executions ----------------------------------------------------------- */
+
+static inline void annotate_exec_init(struct co_annotation *a, bool is_threads_own)
+{
+	*a = (struct co_annotation){ 0 };
+	(void)is_threads_own;
+#ifdef CO_TSAN
+	a->tsan_fiber = is_threads_own ? __tsan_get_current_fiber() : __tsan_create_fiber(0);
+#endif
+}
+
+static inline void annotate_exec_end(struct co_annotation *a)
+{
+	(void)a;
+#ifdef CO_TSAN
+	__tsan_destroy_fiber(a->tsan_fiber);
+	a->tsan_fiber = NULL;
+#endif
+}
+
+/* Just before the swap to an execution whose stack is [to_lo, to_hi). */
+static inline void annotate_leave(struct co_annotation *from, struct co_annotation *to, void *to_lo, void *to_hi)
+{
+	(void)from, (void)to, (void)to_lo, (void)to_hi;
+#ifdef CO_ASAN
+	__sanitizer_start_switch_fiber(from->is_last_leave ? NULL : &from->asan_fake_stack, to_lo,
+				       (size_t)((char *)to_hi - (char *)to_lo));
+#endif
+#ifdef CO_TSAN
+	__tsan_switch_to_fiber(to->tsan_fiber, 0);
+#endif
+}
+
+/* Just after it, on the other side; @me is who runs now. */
+static inline void annotate_arrive(struct co_annotation *me)
+{
+	(void)me;
+#ifdef CO_ASAN
+	__sanitizer_finish_switch_fiber(me->asan_fake_stack, NULL, NULL);
+#endif
+}
+
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Create, resume, yield, reset, release.
+ *
+ * Resume and yield are the same thing seen from two sides: put down who runs
+ * now, then co_swap. A resume leaves its mark on the coroutine it goes to
+ * (resumer), a yield follows that mark back. So nested resumes form a chain,
+ * and there is no array to overflow: libco's holds 128.
+ *
+ * Checks come first and the swap last. What can go wrong is found while
+ * nothing has changed.
+ */
+#include "coroutine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "assert.h"
+#include "env.h"
+
+#define NOBODY ((struct coctx *)&coctx_nobody)
+
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+/* --- states ----------------------------------------------------------------- */
+
+static const char *const state_names[] = {
+	[CO_NEW] = "new",	  [CO_SUSPENDED] = "suspended", [CO_READY] = "ready", [CO_RUNNING] = "running",
+	[CO_NORMAL] = "normal", [CO_WAITING] = "waiting",	[CO_DONE] = "done",
+};
+
+const char *co_state_name(enum co_state state)
+{
+	return (unsigned)state <= CO_DONE ? state_names[state] : "unknown";
+}
+
+void co_set_state(struct co *co, enum co_state state)
+{
+	CO_ASSERT(co->state != CO_DONE || state == CO_NEW, "from DONE there is only NEW");
+	co->state = state;
+}
+
+/* Why @co may not be touched by the calling thread; 0 = it may. */
+static int not_ours(const struct co *co)
+{
+	if (!co)
+		return EINVAL;
+	return co->env == co_get_curr_thread_env() ? 0 : EXDEV;
+}
+
+/* --- the two switches --------------------------------------------------------- */
+
+void co_transfer_to(struct co *co)
+{
+	struct co_env *env = co->env;
+	struct co *me = env->running;
+	int saved_errno = errno; /* errno is the thread's; make it the coroutine's */
+
+	co->resumer = me;
+	co->exec.link = &me->exec.ctx; /* I3 */
+	co->n_resumes++;
+	co_set_state(me, CO_NORMAL);
+	co_set_state(co, CO_RUNNING);
+	env->running = co;
+	co_swap(&me->exec, &co->exec);
+
+	/* Back. Whoever left has already made me the running one again. */
+	CO_ASSERT(env->running == me, "a coroutine comes back to its resumer");
+	co->resumer = NULL;
+	co->exec.link = NOBODY; /* I3: only now */
+	errno = saved_errno;
+}
+
+/* Go back to the resumer of @me, the running coroutine. */
+static void transfer_back(struct co *me, enum co_state state)
+{
+	struct co *resumer = me->resumer;
+
+	co_set_state(me, state);
+	co_set_state(resumer, CO_RUNNING);
+	me->env->running = resumer;
+	co_swap(&me->exec, &resumer->exec);
+}
+
+int co_suspend(enum co_state state, void *blocked_at)
+{
+	struct co *me = co_self();
+	if (!me || !me->resumer)
+		return fail(EPERM);
+
+	int saved_errno = errno;
+	me->blocked_at = blocked_at;
+	transfer_back(me, state);
+	me->blocked_at = NULL;
+	errno = saved_errno;
+	return 0;
+}
+
+/* The first C function on a new stack. Never returns: below it there is only
+ * the trampoline. */
+static void co_main(void *arg)
+{
+	struct co *me = arg;
+
+	co_swap_arrived(&me->exec);
+	errno = 0;
+	me->result = me->fn(me->arg);
+	me->exec.tools.is_last_leave = true;
+	transfer_back(me, CO_DONE);
+	CO_ASSERT(false, "a done coroutine is never resumed");
+}
+
+/* --- create ------------------------------------------------------------------- */
+
+static struct co_stack *stack_for(const struct co_attr *attr)
+{
+	if (attr->share_stack)
+		return attr->share_stack->get(attr->share_stack);
+	return co_stack_get(attr->stack_size ? (size_t)attr->stack_size : CO_STACK_DEFAULT);
+}
+
+/* Make @co's next resume start at the top of its function. */
+static void rewind_to_start(struct co *co)
+{
+	coctx_make(&co->exec.ctx, co->exec.stack->hi, co_main, co, &co->exec.link);
+	co->result = NULL;
+	co->blocked_at = NULL;
+	co_set_state(co, CO_NEW);
+}
+
+int co_create(struct co **out, const struct co_attr *attr, co_fn *fn, void *arg)
+{
+	static const struct co_attr defaults = { 0 };
+
+	if (!attr)
+		attr = &defaults;
+	if (!out || !fn || attr->stack_size < 0 || attr->stack_size > CO_STACK_MAX)
+		return fail(EINVAL);
+	struct co_env *env = co_env_get();
+	if (!env)
+		return -1;
+	struct co *co = calloc(1, sizeof(*co));
+	if (!co)
+		return -1;
+	co->exec.stack = stack_for(attr);
+	if (!co->exec.stack)
+		goto no_stack;
+
+	co->env = env;
+	co->fn = fn;
+	co->arg = arg;
+	co->exec.link = NOBODY;
+	annotate_exec_init(&co->exec.tools, false);
+	list_init(&co->queue);
+	co->id = co_env_new_id(env);
+	co->created_at = __builtin_return_address(0);
+	rewind_to_start(co);
+	list_append(&env->all, &co->in_env); /* I5 */
+	*out = co;
+	return 0;
+
+no_stack:
+	free(co);
+	return -1;
+}
+
+/* --- resume, yield -------------------------------------------------------------- */
+
+int co_resume(struct co *co)
+{
+	int error = not_ours(co);
+	if (error)
+		return fail(error);
+	if (co->state == CO_DONE)
+		return fail(EINVAL);
+	if (co->state != CO_NEW && co->state != CO_SUSPENDED)
+		return fail(EBUSY);
+	co_transfer_to(co);
+	return 0;
+}
+
+int co_yield_ct(void)
+{
+	return co_suspend(CO_SUSPENDED, __builtin_return_address(0));
+}
+
+int co_yield_env(struct co_env *env)
+{
+	if (!env)
+		return fail(EINVAL);
+	if (env != co_get_curr_thread_env())
+		return fail(EXDEV);
+	return co_suspend(CO_SUSPENDED, __builtin_return_address(0));
+}
+
+int co_yield(struct co *co)
+{
+	int error = not_ours(co);
+	if (error)
+		return fail(error);
+	return co_suspend(CO_SUSPENDED, __builtin_return_address(0));
+}
+
+/* --- reset, release --------------------------------------------------------------- */
+
+/* May @co be reset or released? If so, nothing refers to it afterwards. */
+static int detach(struct co *co)
+{
+	int error = not_ours(co);
+	if (error)
+		return error;
+	if (co->state == CO_RUNNING || co->state == CO_NORMAL)
+		return EBUSY; /* somebody stands on its stack */
+	if (co->cancel_wait) {
+		co->cancel_wait(co);
+		co->cancel_wait = NULL; /* I4 */
+	}
+	list_remove(&co->queue); /* I4 */
+	return 0;
+}
+
+int co_reset(struct co *co)
+{
+	int error = detach(co);
+	if (error)
+		return fail(error);
+	if (co->state == CO_NEW)
+		return 0;
+	annotate_exec_end(&co->exec.tools);
+	annotate_exec_init(&co->exec.tools, false);
+	annotate_stack_is_fresh(co->exec.stack->lo, co->exec.stack->hi);
+	rewind_to_start(co);
+	return 0;
+}
+
+void co_destroy(struct co *co)
+{
+	list_remove(&co->in_env);
+	annotate_exec_end(&co->exec.tools);
+	co->exec.stack->ops->put(co->exec.stack);
+	free(co);
+}
+
+int co_release(struct co *co)
+{
+	int error = detach(co);
+	if (error)
+		return fail(error);
+	co_destroy(co);
+	return 0;
+}
+
+/* --- questions ---------------------------------------------------------------------- */
+
+enum co_state co_status(const struct co *co)
+{
+	return co->state;
+}
+
+void *co_result(const struct co *co)
+{
+	if (co && co->state == CO_DONE)
+		return co->result;
+	errno = EINVAL;
+	return NULL;
+}
+
+uint32_t co_id(const struct co *co)
+{
+	return co->id;
+}
+
+int co_set_name(struct co *co, const char *name)
+{
+	if (!co || !name || strlen(name) > CO_NAME_MAX)
+		return fail(EINVAL);
+	strcpy(co->name, name);
+	return 0;
+}
+
+const char *co_name(const struct co *co)
+{
+	return co->name;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One environment per thread: who runs, and who exists.
+ *
+ * It is made by the thread's first co_create and goes when the thread ends.
+ * The thread's own execution becomes a coroutine like the others ("main"), so
+ * that a switch always has somebody to come from.
+ */
+#include "env.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "assert.h"
+#include "overflow.h"
+
+enum {
+	/* Ids are handed to environments in blocks, so that creating a
+	 * coroutine does not touch memory that other threads write. */
+	ID_BLOCK = 1024,
+};
+
+struct list co_envs = LIST_INIT(co_envs);
+static pthread_mutex_t envs_lock = PTHREAD_MUTEX_INITIALIZER; /* guards co_envs */
+static _Atomic uint32_t next_id_block;
+
+static _Thread_local struct co_env *thread_env;
+
+static pthread_key_t exit_key; /* its destructor runs when a thread ends */
+static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
+static int exit_key_error;
+
+static void env_free(void *arg)
+{
+	struct co_env *env = arg;
+
+	/* Lists of higher layers first, then what they refer to. A thread can
+	 * end inside a coroutine (pthread_exit): then that one's stack is
+	 * still in use, and stays. */
+	for (struct list *l; (l = list_pop(&env->at_exit));) {
+		struct co_at_exit *note = container_of(l, struct co_at_exit, node);
+		note->fn(note);
+	}
+	bool ends_in_main = env->running == &env->main;
+	while (ends_in_main && !list_empty(&env->all))
+		co_destroy(container_of(env->all.next, struct co, in_env));
+	pthread_mutex_lock(&envs_lock);
+	list_remove(&env->in_envs);
+	pthread_mutex_unlock(&envs_lock);
+	thread_env = NULL;
+	if (ends_in_main) {
+		co_stack_thread_exit();
+		co_overflow_thread_exit();
+		free(env);
+	}
+}
+
+static void make_exit_key(void)
+{
+	exit_key_error = pthread_key_create(&exit_key, env_free);
+}
+
+static struct co_env *env_new(void)
+{
+	pthread_once(&exit_key_once, make_exit_key);
+	if (exit_key_error) {
+		errno = exit_key_error;
+		return NULL;
+	}
+	struct co_env *env = calloc(1, sizeof(*env));
+	if (!env)
+		return NULL;
+	if (co_overflow_watch_thread() != 0)
+		goto no_watch;
+	int error = pthread_setspecific(exit_key, env);
+	if (error) {
+		errno = error;
+		goto no_key;
+	}
+
+	list_init(&env->all);
+	list_init(&env->at_exit);
+	env->tid = (pid_t)syscall(SYS_gettid);
+
+	struct co *main = &env->main;
+	co_stack_of_thread(&env->threads_stack);
+	main->exec.stack = &env->threads_stack;
+	main->exec.link = (struct coctx *)&coctx_nobody;
+	annotate_exec_init(&main->exec.tools, true);
+	main->env = env;
+	main->id = co_env_new_id(env);
+	strcpy(main->name, "main");
+	list_init(&main->queue);
+	list_init(&main->in_env);
+	main->state = CO_RUNNING;
+	env->running = main; /* I1 */
+
+	pthread_mutex_lock(&envs_lock);
+	list_append(&co_envs, &env->in_envs);
+	pthread_mutex_unlock(&envs_lock);
+	thread_env = env;
+	return env;
+
+no_key:
+	co_overflow_thread_exit();
+no_watch:
+	free(env);
+	return NULL;
+}
+
+struct co_env *co_env_get(void)
+{
+	return thread_env ? thread_env : env_new();
+}
+
+struct co_env *co_get_curr_thread_env(void)
+{
+	return thread_env;
+}
+
+struct co *co_self(void)
+{
+	return thread_env ? thread_env->running : NULL;
+}
+
+uint32_t co_env_new_id(struct co_env *env)
+{
+	if (env->next_id == env->end_id) {
+		env->next_id = atomic_fetch_add(&next_id_block, ID_BLOCK);
+		env->end_id = env->next_id + ID_BLOCK;
+	}
+	return env->next_id++;
+}
+
+void co_env_check(void)
+{
+	const struct co_env *env = thread_env;
+	if (!env)
+		return;
+	CO_ASSERT(env->running->state == CO_RUNNING, "I1: the running one says so");
+
+	size_t n_normal = 0;
+	const struct co *co = env->running;
+	for (; co->resumer; co = co->resumer, n_normal++) {
+		CO_ASSERT(co->resumer->state == CO_NORMAL, "I2: a resumer is NORMAL");
+		CO_ASSERT(co->exec.link == &co->resumer->exec.ctx, "I3: the link leads to the resumer");
+	}
+	CO_ASSERT(co == &env->main, "I2: the chain ends at main");
+	if (env->running != &env->main)
+		n_normal--; /* main is not in env->all */
+
+	for (const struct list *l = env->all.next; l != &env->all; l = l->next) {
+		co = container_of(l, struct co, in_env);
+		CO_ASSERT(co->env == env, "I5: a listed coroutine is this environment's");
+		CO_ASSERT(co->state != CO_RUNNING || co == env->running, "I1: one runs");
+		if (co->state == CO_NORMAL)
+			n_normal--;
+		else if (co->state != CO_RUNNING)
+			CO_ASSERT(!co->resumer && co->exec.link == &coctx_nobody, "I3: no resumer, no link");
+		CO_ASSERT(!list_linked(&co->queue) || co->state == CO_READY, "I4: queued means READY");
+		CO_ASSERT(!co->cancel_wait || co->state == CO_WAITING, "I4: cancellable means WAITING");
+	}
+	CO_ASSERT(n_normal == 0, "I2: only those on the chain are NORMAL");
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * env — the structs behind coroutine.h, for the layers above and debuggers.
+ *
+ * Layer:   3. Not installed: programs see struct co only by its functions.
+ * Owns:    the environment owns its main coroutine and, once the thread ends,
+ *          every coroutine that is left.
+ * Thread:  an environment is its thread's alone. The list of environments is
+ *          for debuggers, and guarded by a mutex inside env.c.
+ *
+ * Invariants:
+ *  I1  Exactly one coroutine of an environment is RUNNING: env->running.
+ *  I2  The NORMAL ones are those on the chain running->resumer->...->main,
+ *      and no others. The chain ends at main, which has no resumer.
+ *  I3  exec.link is &resumer->exec.ctx while there is a resumer, and
+ *      &coctx_nobody otherwise. It is cleared by the resumer, after the swap:
+ *      while a swap is under way, a backtrace needs it.
+ *  I4  A coroutine is linked in `queue` only when READY, and has a
+ *      `cancel_wait` only when WAITING.
+ *  I5  Every coroutine but main is in env->all, from create to release.
+ */
+#ifndef CO_ENV_H
+#define CO_ENV_H
+
+#include <sys/types.h>
+
+#include "coroutine.h"
+#include "list.h"
+#include "swap.h"
+
+struct co {
+	/* the execution; coroutine.c and swap.c */
+	struct co_exec exec;   /* registers, stack, link */
+	struct co *resumer;    /* who resumed it; NULL while it is not on the chain */
+	struct co_env *env;    /* its thread's */
+
+	/* what to run; set by create */
+	co_fn *fn;
+	void *arg;
+	void *result;          /* valid when DONE */
+
+	/* what it is doing; written by co_set_state alone */
+	enum co_state state;
+
+	/* scheduling; lesson 4 and up */
+	struct list queue;     /* node on the loop's ready queue: I4 */
+	void (*cancel_wait)(struct co *co); /* leave every wait list, because of a release
+					       or reset. The hole that blocking calls fill. */
+
+	/* for people who look */
+	uint32_t id;
+	char name[CO_NAME_MAX + 1];
+	struct list in_env;    /* node of env->all: I5 */
+	void *created_at;      /* return address of its co_create */
+	void *blocked_at;      /* return address of the call it is suspended in */
+	uint64_t n_resumes;
+};
+
+struct co_env {
+	struct co main;        /* the thread's own execution, as a coroutine */
+	struct co *running;    /* I1 */
+	struct list all;       /* oldest first; I5 */
+	struct list in_envs;   /* node of co_envs */
+	struct list at_exit;   /* struct co_at_exit: run when the thread ends */
+	pid_t tid;             /* the kernel's number for the thread */
+	uint32_t next_id, end_id; /* ids [next, end) are ours to give */
+	struct co_stack threads_stack; /* main's */
+};
+
+/* A note that a higher layer leaves: call me before the environment goes. */
+struct co_at_exit {
+	struct list node;
+	void (*fn)(struct co_at_exit *self);
+};
+
+/* All environments of the process, for debuggers: struct co_env.in_envs. */
+extern struct list co_envs;
+
+/* This thread's environment, made if missing; NULL, ENOMEM. */
+struct co_env *co_env_get(void);
+
+/* The next free id of @env. */
+uint32_t co_env_new_id(struct co_env *env);
+
+/* Verify I1 to I5 for the calling thread; asserts. O(coroutines). */
+void co_env_check(void);
+
+/* coroutine.c, for the loop: */
+
+/* Resume a coroutine that may be resumed, in whatever way it was suspended.
+ * The caller has checked thread and state. */
+void co_transfer_to(struct co *co);
+
+/* Suspend the running coroutine in @state and go back to its resumer.
+ *
+ * @blocked_at  for debuggers: the return address of the public call.
+ * Errors       EPERM in main or without an environment. */
+int co_suspend(enum co_state state, void *blocked_at);
+
+/* Write co->state: the one place that does. */
+void co_set_state(struct co *co, enum co_state state);
+
+/* Give back what @co holds, its memory too. Its state allows that. */
+void co_destroy(struct co *co);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler: a queue and a loop around it.
+ *
+ * The loop is ordinary code on an ordinary execution, most often main's. It
+ * resumes a coroutine, and gets the control back when that one yields, waits
+ * or ends. Nobody is ever interrupted.
+ */
+#include "loop.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "assert.h"
+#include "park.h"
+
+static _Thread_local struct co_loop *thread_loop;
+
+static void loop_free(struct co_at_exit *note)
+{
+	struct co_loop *loop = container_of(note, struct co_loop, at_exit);
+
+	/* What is still queued stays READY and is released with the thread;
+	 * only the queue's head goes. */
+	while (list_pop(&loop->ready) || list_pop(&loop->turn))
+		;
+	thread_loop = NULL;
+	free(loop);
+}
+
+struct co_loop *co_get_epoll_ct(void)
+{
+	if (thread_loop)
+		return thread_loop;
+	struct co_env *env = co_env_get();
+	if (!env)
+		return NULL;
+	struct co_loop *loop = calloc(1, sizeof(*loop));
+	if (!loop)
+		return NULL;
+	loop->env = env;
+	list_init(&loop->ready);
+	list_init(&loop->turn);
+	loop->at_exit.fn = loop_free;
+	list_append(&env->at_exit, &loop->at_exit.node);
+	return thread_loop = loop;
+}
+
+/* Run everything that is ready now, once. What becomes ready meanwhile waits
+ * for the next turn: else two coroutines that wake each other would keep
+ * timers and descriptors from ever being looked at. */
+static void run_turn(struct co_loop *loop)
+{
+	loop->n_turns++;
+	list_splice(&loop->turn, &loop->ready);
+	for (struct list *l; (l = list_pop(&loop->turn));)
+		co_transfer_to(container_of(l, struct co, queue));
+}
+
+/* What comes between two turns. Returns 1 = go on, 0 = end, -1 = errno. */
+static int between_turns(struct co_loop *loop, co_loop_fn *fn, void *arg)
+{
+	if (fn && fn(arg) == -1)
+		return 0;
+	if (loop->is_stopping)
+		return 0;
+	bool idle = list_empty(&loop->ready);
+	if (loop->wait) {
+		int woken = loop->wait(loop, idle);
+		return woken == 0 && (!idle || fn) ? 1 : woken;
+	}
+	if (idle && fn)
+		sched_yield(); /* only fn can change anything now; it decides */
+	return !idle || fn;
+}
+
+int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
+{
+	struct co_loop *mine = co_get_epoll_ct();
+	int go_on;
+
+	if (!mine)
+		return -1;
+	if (loop && loop != mine) {
+		errno = EXDEV;
+		return -1;
+	}
+	if (mine->is_running) {
+		errno = EBUSY;
+		return -1;
+	}
+	mine->is_running = true;
+	do {
+		run_turn(mine);
+		go_on = between_turns(mine, fn, arg);
+	} while (go_on > 0);
+	mine->is_running = mine->is_stopping = false;
+	return go_on;
+}
+
+int co_loop_stop(struct co_loop *loop)
+{
+	if (!loop || loop != thread_loop) {
+		errno = loop ? EXDEV : EINVAL;
+		return -1;
+	}
+	loop->is_stopping = true;
+	return 0;
+}
+
+static void make_ready(struct co_loop *loop, struct co *co)
+{
+	list_append(&loop->ready, &co->queue); /* I1 */
+}
+
+int co_reschedule(void)
+{
+	struct co *me = co_self();
+
+	if (!me) {
+		errno = EPERM;
+		return -1;
+	}
+	struct co_loop *loop = co_get_epoll_ct();
+	if (!loop)
+		return -1;
+	if (me->resumer) {
+		make_ready(loop, me);
+		return co_suspend(CO_READY, __builtin_return_address(0));
+	}
+	if (loop->is_running) {
+		errno = EBUSY;
+		return -1;
+	}
+	loop->is_running = true;
+	run_turn(loop);
+	loop->is_running = false;
+	return 0;
+}
+
+int co_park(void (*cancel)(struct co *co), void *blocked_at)
+{
+	struct co *me = co_self();
+
+	if (!me || !me->resumer) {
+		errno = EPERM;
+		return -1;
+	}
+	if (!co_get_epoll_ct())
+		return -1; /* co_wake must not be able to fail */
+	me->cancel_wait = cancel;
+	return co_suspend(CO_WAITING, blocked_at);
+}
+
+void co_wake(struct co *co)
+{
+	CO_ASSERT(co->state == CO_WAITING, "only a waiting coroutine is woken");
+	co->cancel_wait = NULL;
+	co_set_state(co, CO_READY);
+	make_ready(thread_loop, co);
+}
+
+static void check_queue(const struct list *head)
+{
+	for (const struct list *l = head->next; l != head; l = l->next)
+		CO_ASSERT(container_of(l, struct co, queue)->state == CO_READY, "I1: a queued coroutine is READY");
+}
+
+void co_loop_check(void)
+{
+	if (!thread_loop)
+		return;
+	check_queue(&thread_loop->ready);
+	check_queue(&thread_loop->turn);
+	CO_ASSERT(thread_loop->is_running || list_empty(&thread_loop->turn), "I2: `turn` is empty outside a turn");
+}

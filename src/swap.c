@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * co_swap. With private stacks there is nothing to do but to swap registers:
+ * all that an execution has is on its stack, and its stack stays where it is.
+ */
+#include "swap.h"
+
+void co_swap_arrived(struct co_exec *me)
+{
+	annotate_arrive(&me->tools);
+}
+
+void co_swap(struct co_exec *from, struct co_exec *to)
+{
+	annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
+	if (to->stack->ops->enter)
+		to->stack->ops->enter(from, to);
+	else
+		coctx_swap(&from->ctx, &to->ctx);
+	co_swap_arrived(from);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check — the frame of a unit test program.
+ *
+ *     t_stack            lists the cases
+ *     t_stack CASE       runs one, in this process (for a debugger)
+ *     t_stack --tap      runs all, each in a process of its own, and prints
+ *                        TAP: a crash or a hang is one failed case
+ *
+ * A program ends with a table of its cases and TEST_MAIN(table).
+ */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct test_case {
+	const char *name;     /* what to type */
+	const char *sentence; /* what it shows */
+	void (*run)(void);
+	int dies_by;          /* the signal it must end with; 0 = it must return */
+	const char *says;     /* must be on stderr then */
+};
+
+#define CHECK(cond) check_that(!!(cond), #cond, "", 0, 0, __FILE__, __LINE__)
+#define CHECK_EQ(actual, expected) \
+	check_that((intptr_t)(actual) == (intptr_t)(expected), #actual, " == " #expected, (intptr_t)(actual), \
+		   (intptr_t)(expected), __FILE__, __LINE__)
+/* A call that must fail with -1 (or NULL) and this errno. */
+#define CHECK_FAILS(call, bad, error) \
+	do { \
+		errno = 0; \
+		CHECK_EQ((call), (bad)); \
+		CHECK_EQ(errno, (error)); \
+	} while (0)
+
+static inline void check_that(int ok, const char *what, const char *wanted, intptr_t actual, intptr_t expected,
+			      const char *file, int line)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "%s:%d: %s%s does not hold", file, line, what, wanted);
+	if (*wanted)
+		fprintf(stderr, ": %jd (0x%jx), expected %jd (0x%jx)", (intmax_t)actual, (uintmax_t)actual,
+			(intmax_t)expected, (uintmax_t)expected);
+	fprintf(stderr, "\n");
+	abort();
+}
+
+/* A seeded generator (xorshift): the same numbers on every machine. */
+struct rng {
+	uint64_t s;
+};
+
+static inline uint64_t rng_next(struct rng *r)
+{
+	r->s ^= r->s << 13;
+	r->s ^= r->s >> 7;
+	r->s ^= r->s << 17;
+	return r->s;
+}
+
+static inline unsigned rng_below(struct rng *r, unsigned n)
+{
+	return (unsigned)((rng_next(r) >> 11) % n);
+}
+
+/* COSTEP_SEED, or the default: printed, so that a failure can be repeated. */
+static inline uint64_t test_seed(uint64_t otherwise)
+{
+	const char *s = getenv("COSTEP_SEED");
+	uint64_t seed = s ? strtoull(s, NULL, 0) : otherwise;
+	printf("# seed %llu (COSTEP_SEED=%llu repeats it)\n", (unsigned long long)seed, (unsigned long long)seed);
+	return seed;
+}
+
+enum { CASE_SECONDS = 120 };
+
+/* Run one case in a child; print what it wrote as TAP comments. */
+static inline int check_run_case(const struct test_case *c)
+{
+	int p[2];
+	char out[64 * 1024];
+	size_t len = 0;
+
+	if (pipe(p) != 0)
+		return -1;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(p[0]);
+		dup2(p[1], 1);
+		dup2(p[1], 2);
+		close(p[1]);
+		setvbuf(stdout, NULL, _IOLBF, 0);
+		alarm(CASE_SECONDS);
+		c->run();
+		exit(0);
+	}
+	close(p[1]);
+	for (ssize_t n; (n = read(p[0], out + len, sizeof(out) - 1 - len)) > 0;)
+		len += (size_t)n;
+	out[len] = 0;
+	close(p[0]);
+
+	int status;
+	waitpid(pid, &status, 0);
+	int ok;
+	if (c->dies_by)
+		ok = WIFSIGNALED(status) && WTERMSIG(status) == c->dies_by && (!c->says || strstr(out, c->says));
+	else
+		ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (!ok || !c->dies_by)
+		for (char *save, *l = strtok_r(out, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
+			printf("# %s\n", l);
+	if (!ok && WIFSIGNALED(status))
+		printf("# ended by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (!ok)
+		printf("# ended with status %d\n", WEXITSTATUS(status));
+	if (!ok && c->dies_by)
+		printf("# wanted: signal %d (%s), saying \"%s\"\n", c->dies_by, strsignal(c->dies_by),
+		       c->says ? c->says : "");
+	return ok;
+}
+
+static inline int check_main(int argc, char **argv, const struct test_case *cases, unsigned n)
+{
+	if (argc > 1 && strcmp(argv[1], "--tap") == 0) {
+		int failed = 0;
+		printf("1..%u\n", n);
+		for (unsigned i = 0; i < n; i++) {
+			int ok = check_run_case(&cases[i]);
+			printf("%sok %u - %s\n", ok ? "" : "not ", i + 1, cases[i].sentence);
+			failed += !ok;
+		}
+		return failed != 0;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (argc == 1)
+			printf("%-28s %s\n", cases[i].name, cases[i].sentence);
+		else if (strcmp(argv[1], cases[i].name) == 0) {
+			cases[i].run();
+			printf("%s: done\n", cases[i].name);
+			return 0;
+		}
+	}
+	if (argc > 1)
+		fprintf(stderr, "%s: no case \"%s\"; without an argument the cases are listed\n", argv[0], argv[1]);
+	return argc > 1 ? 2 : 0;
+}
+
+#define TEST_MAIN(cases) \
+	int main(int argc, char **argv) \
+	{ \
+		return check_main(argc, argv, cases, sizeof(cases) / sizeof((cases)[0])); \
+	}
+
+/* A case may die by SIGSEGV on purpose: leave that signal to the program. */
+#ifdef __cplusplus
+extern "C"
+#endif
+	__attribute__((used, visibility("default"))) const char *
+	__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "handle_segv=0:handle_abort=0:allow_user_segv_handler=1";
+}
+
+#endif
