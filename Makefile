@@ -25,7 +25,7 @@ endif
 OPT     := $(OPT_$(VARIANT))
 
 WARN    := -Wall -Wextra -Wshadow
-BOTH    := -g -fPIC -fno-omit-frame-pointer -fstack-clash-protection -fvisibility=hidden \
+BOTH    := -g -fPIC -fno-omit-frame-pointer -fstack-clash-protection \
            -D_GNU_SOURCE -Isrc -MMD -MP $(WARN)
 CFLAGS  := -std=gnu11 -Wstrict-prototypes $(BOTH) $(EXTRA)
 CXXFLAGS := -std=gnu++17 $(BOTH) $(EXTRA)
@@ -56,16 +56,20 @@ LIB_FILES  := $(foreach n,$(LESSONS),$(FILES_$(n)))
 
 # --- compiling ----------------------------------------------------------------
 
+# The library shows the names of its public headers and no others.
+build/%: HIDDEN :=
+$(B)/src/% $(RELEASE)/src/%: HIDDEN := -fvisibility=hidden
+
 define compile_rules
-$(1)/%.o: %.c | $$(WAIT)
+$(1)/%.o: %.c Makefile | $$(WAIT)
 	$$(call say,CC,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CFLAGS) $(2) -c $$< -o $$@
-$(1)/%.o: %.S | $$(WAIT)
+	$$(Q)$$(CC) $$(CFLAGS) $$(HIDDEN) $(2) -c $$< -o $$@
+$(1)/%.o: %.S Makefile | $$(WAIT)
 	$$(call say,AS,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) -g -Iasm -MMD -MP $$(EXTRA) -c $$< -o $$@
-$(1)/%.o: %.cpp | $$(WAIT)
+$(1)/%.o: %.cpp Makefile | $$(WAIT)
 	$$(call say,CXX,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CXX) $$(CXXFLAGS) $(2) -c $$< -o $$@
