@@ -63,7 +63,9 @@ static inline unsigned annotate_stack(void *lo, void *hi)
 	(void)lo;
 	(void)hi;
 #ifdef CO_VALGRIND
-	id = VALGRIND_STACK_REGISTER(lo, (char *)hi - 1);
+	/* hi itself is included: an execution starts with rsp == hi, and
+	 * valgrind must not take that for a place on no stack. */
+	id = VALGRIND_STACK_REGISTER(lo, hi);
 #endif
 #ifdef CO_ASAN
 	/* A pointer that only a suspended coroutine holds is no leak. */
