@@ -246,21 +246,35 @@ __morestack:
 /*
  * Exceptions stop here.
  *
- *     int co_stop_personality(...);     5 == _URC_END_OF_STACK
+ *     int co_stop_personality(int version, int actions, ...);
+ *                             edi          esi
  *
  * The C++ unwinder asks this function whether an exception may pass the
  * trampoline. It must not: the resumer's frames belong to another execution,
  * and running its handlers here would leave every "who is running" variable
  * wrong. Told that the stack ends, the C++ runtime calls std::terminate().
+ *
+ * A forced unwind may pass: that is pthread_exit or pthread_cancel, the end of
+ * the whole thread, resumers included. It runs their destructors and catches
+ * nothing; glibc answers a refusal with abort().
+ *
  * Backtraces do not ask, and go through. The CFI above refers to the function
  * by way of a word that holds its address (0x9b: indirect, relative to the
- * place, 4 bytes).
+ * place, 4 bytes). Codes: Itanium C++ ABI, exception handling, 1.2 and 1.6.
  */
+#define UA_FORCE_UNWIND     8
+#define URC_END_OF_STACK    5
+#define URC_CONTINUE_UNWIND 8
+
 	.type	co_stop_personality, @function
 	.p2align 4
 co_stop_personality:
 	.cfi_startproc
-	movl	$5, %eax
+	movl	$URC_CONTINUE_UNWIND, %eax
+	testl	$UA_FORCE_UNWIND, %esi
+	jne	.Lmay_pass
+	movl	$URC_END_OF_STACK, %eax
+.Lmay_pass:
 	ret
 	.cfi_endproc
 	.size	co_stop_personality, . - co_stop_personality
