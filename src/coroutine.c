@@ -55,11 +55,33 @@ static int not_ours(const struct co *co)
 
 /* --- the two switches --------------------------------------------------------- */
 
+/* What the C library and the C++ runtime keep by thread, and what each
+ * coroutine must find again as it left it. */
+struct thread_state {
+	int error; /* errno */
+	struct eh_globals eh;
+};
+
+static struct thread_state thread_state_save(const struct co_env *env)
+{
+	struct thread_state s = { .error = errno };
+	if (env->eh)
+		s.eh = *env->eh;
+	return s;
+}
+
+static void thread_state_load(const struct co_env *env, struct thread_state s)
+{
+	if (env->eh)
+		*env->eh = s.eh;
+	errno = s.error;
+}
+
 void co_transfer_to(struct co *co)
 {
 	struct co_env *env = co->env;
 	struct co *me = env->running;
-	int saved_errno = errno; /* errno is the thread's; make it the coroutine's */
+	struct thread_state saved = thread_state_save(env);
 
 	co->resumer = me;
 	co->exec.link = &me->exec.ctx; /* I3 */
@@ -73,7 +95,7 @@ void co_transfer_to(struct co *co)
 	CO_ASSERT(env->running == me, "a coroutine comes back to its resumer");
 	co->resumer = NULL;
 	co->exec.link = NOBODY; /* I3: only now */
-	errno = saved_errno;
+	thread_state_load(env, saved);
 }
 
 /* Go back to the resumer of @me, the running coroutine. */
@@ -93,11 +115,11 @@ int co_suspend(enum co_state state, void *blocked_at)
 	if (!me || !me->resumer)
 		return fail(EPERM);
 
-	int saved_errno = errno;
+	struct thread_state saved = thread_state_save(me->env);
 	me->blocked_at = blocked_at;
 	transfer_back(me, state);
 	me->blocked_at = NULL;
-	errno = saved_errno;
+	thread_state_load(me->env, saved);
 	return 0;
 }
 
@@ -108,7 +130,7 @@ static void co_main(void *arg)
 	struct co *me = arg;
 
 	co_swap_arrived(&me->exec);
-	errno = 0;
+	thread_state_load(me->env, (struct thread_state){ 0 });
 	me->result = me->fn(me->arg);
 	me->exec.tools.is_last_leave = true;
 	transfer_back(me, CO_DONE);

@@ -31,6 +31,9 @@ static _Atomic uint32_t next_id_block;
 
 static _Thread_local struct co_env *thread_env;
 
+/* Weak: a C program links no C++ runtime and has none. */
+extern struct eh_globals *__cxa_get_globals(void) __attribute__((weak));
+
 static pthread_key_t exit_key; /* its destructor runs when a thread ends */
 static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
 static int exit_key_error;
@@ -86,6 +89,7 @@ static struct co_env *env_new(void)
 	list_init(&env->all);
 	list_init(&env->at_exit);
 	env->tid = (pid_t)syscall(SYS_gettid);
+	env->eh = __cxa_get_globals ? __cxa_get_globals() : NULL; /* stays where it is */
 
 	struct co *main = &env->main;
 	co_stack_of_thread(&env->threads_stack);

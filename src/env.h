@@ -56,6 +56,13 @@ struct co {
 	uint64_t n_resumes;
 };
 
+/* What the C++ runtime keeps about exceptions under way: "by thread", but it
+ * means by stack. Itanium C++ ABI, exception handling, 2.2.2. */
+struct eh_globals {
+	void *caught;      /* those whose handlers run, innermost first */
+	unsigned uncaught; /* those thrown and not yet caught */
+};
+
 struct co_env {
 	struct co main;        /* the thread's own execution, as a coroutine */
 	struct co *running;    /* I1 */
@@ -65,6 +72,7 @@ struct co_env {
 	pid_t tid;             /* the kernel's number for the thread */
 	uint32_t next_id, end_id; /* ids [next, end) are ours to give */
 	struct co_stack threads_stack; /* main's */
+	struct eh_globals *eh; /* the C++ runtime's, of this thread; NULL in a C program */
 };
 
 /* A note that a higher layer leaves: call me before the environment goes. */
