@@ -391,6 +391,7 @@ static void prepare(void)
 	CHECK_EQ(sigaction(SIGTRAP, &action, NULL), 0);
 }
 
+#ifndef CO_TSAN
 static void step_through(bool is_child_above, bool has_own_control_words)
 {
 	prepare();
@@ -418,7 +419,6 @@ static void step_through(bool is_child_above, bool has_own_control_words)
 		CHECK_EQ(stepper.faults[u], 0);
 }
 
-#ifndef CO_TSAN
 static void step_child_above(void)
 {
 	step_through(true, false);
