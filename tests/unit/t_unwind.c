@@ -245,14 +245,18 @@ static const char *fault_of(const struct walk *w, int owner, bool is_interrupted
 
 /* --- stepping --------------------------------------------------------------------- */
 
-/* @a without its first @from_a frames equals @b without its first @from_b. The
- * unwinders do not agree whether _start, which nobody called, is a frame. */
+/* @a without its first @from_a frames equals @b without its first @from_b, and
+ * so do the callee-saved registers where they begin. The unwinders do not
+ * agree whether _start, which nobody called, is a frame. */
 static bool same_callers(const struct walk *a, int from_a, const struct walk *b, int from_b)
 {
 	int n_a = a->n - from_a, n_b = b->n - from_b;
 	int n = n_a < n_b ? n_a : n_b;
 
-	return abs(n_a - n_b) <= 1 && memcmp(a->ip + from_a, b->ip + from_b, (size_t)n * sizeof(a->ip[0])) == 0;
+	if (n <= 0 || abs(n_a - n_b) > 1 || memcmp(a->ip + from_a, b->ip + from_b, (size_t)n * sizeof(a->ip[0])) != 0)
+		return false;
+	return !a->has_registers || !b->has_registers ||
+	       memcmp(a->registers[from_a], b->registers[from_b], sizeof(a->registers[0])) == 0;
 }
 
 static struct {
@@ -337,9 +341,9 @@ static void check_point(ucontext_t *uc)
 		else if (!what && is_after_switch)
 			stepper.after_switch[u] = *w;
 		else if (!what && is_in_swap && !same_callers(w, 1, &stepper.at_entry[u], 1))
-			what = "other callers than at coctx_swap's first instruction";
+			what = "other callers or registers than at coctx_swap's first instruction";
 		else if (!what && has_left_swap && !same_callers(w, 0, &stepper.after_switch[u], 1))
-			what = "other callers than before coctx_swap's jump";
+			what = "other callers or registers than before coctx_swap's jump";
 
 		int seen = owner_by_walk(w);
 		if (!what && seen != stepper.last_owner[1 + u] && !is_after_switch && stepper.points > 1)
@@ -348,7 +352,7 @@ static void check_point(ucontext_t *uc)
 			what = "a switch does not change the owner";
 		stepper.last_owner[1 + u] = seen;
 		if (!what && u > 0 && !same_callers(w, 0, &stepper.now[0], 0))
-			what = "other frames than libgcc's";
+			what = "other frames or registers than libgcc's";
 		if (what)
 			fault(u, rip, owner, what);
 	}
