@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tools — what a test asks about the process it runs in.
+ */
+#ifndef TOOLS_H
+#define TOOLS_H
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "annotate.h"
+#include "check.h"
+
+/* The tool that watches this program's memory, or NULL. Under it addresses,
+ * limits and resident bytes are the tool's and say nothing about ours. */
+static inline const char *watched_by(void)
+{
+#if defined(CO_ASAN)
+	return "AddressSanitizer";
+#elif defined(CO_TSAN)
+	return "ThreadSanitizer";
+#else
+#ifdef CO_VALGRIND
+	if (RUNNING_ON_VALGRIND)
+		return "valgrind";
+#endif
+	return NULL;
+#endif
+}
+
+/* Leave the case out when a tool changes what it measures. */
+#define SKIP_IF_WATCHED() \
+	do { \
+		if (watched_by()) \
+			check_skip("memory is not ours alone under %s", watched_by()); \
+	} while (0)
+
+/* Fewer rounds where each costs ten or fifty times as much. */
+static inline int rounds(int n)
+{
+	return watched_by() ? n / 10 + 1 : n;
+}
+
+/* The memory of this process that is really there. */
+static inline size_t resident_bytes(void)
+{
+	unsigned long total, resident;
+	FILE *f = fopen("/proc/self/statm", "r");
+	CHECK(f != NULL);
+	CHECK_EQ(fscanf(f, "%lu %lu", &total, &resident), 2);
+	fclose(f);
+	return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static inline size_t count_maps(void)
+{
+	size_t n = 0;
+	FILE *f = fopen("/proc/self/maps", "r");
+	CHECK(f != NULL);
+	for (int c; (c = getc(f)) != EOF;)
+		n += c == '\n';
+	fclose(f);
+	return n;
+}
+
+static inline size_t count_fds(void)
+{
+	size_t n = 0;
+	DIR *d = opendir("/proc/self/fd");
+	CHECK(d != NULL);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* Does the kernel know guards in page tables (Linux 6.13)? */
+static inline bool kernel_has_guards(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+	bool has = madvise(p, page, 102 /* MADV_GUARD_INSTALL */) == 0;
+	munmap(p, page);
+	return has;
+}
+
+#endif
