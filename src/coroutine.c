@@ -230,6 +230,15 @@ int co_yield(struct co *co)
 
 /* --- reset, release --------------------------------------------------------------- */
 
+void co_leave_lists(struct co *co)
+{
+	if (co->cancel_wait) {
+		co->cancel_wait(co);
+		co->cancel_wait = NULL; /* I4 */
+	}
+	list_remove(&co->queue); /* I4 */
+}
+
 /* May @co be reset or released? If so, nothing refers to it afterwards. */
 static int detach(struct co *co)
 {
@@ -238,11 +247,7 @@ static int detach(struct co *co)
 		return error;
 	if (co->state == CO_RUNNING || co->state == CO_NORMAL)
 		return EBUSY; /* somebody stands on its stack */
-	if (co->cancel_wait) {
-		co->cancel_wait(co);
-		co->cancel_wait = NULL; /* I4 */
-	}
-	list_remove(&co->queue); /* I4 */
+	co_leave_lists(co);
 	return 0;
 }
 

@@ -29,50 +29,88 @@ struct list co_envs = LIST_INIT(co_envs);
 static pthread_mutex_t envs_lock = PTHREAD_MUTEX_INITIALIZER; /* guards co_envs */
 static _Atomic uint32_t next_id_block;
 
-static _Thread_local struct co_env *thread_env;
+/* The signal handler of overflow.c reads it: no lazy allocation by the first
+ * access in a thread, as the default model has it in a shared library. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct co_env *thread_env;
 
 /* Weak: a C program links no C++ runtime and has none. */
 extern struct eh_globals *__cxa_get_globals(void) __attribute__((weak));
 
 static pthread_key_t exit_key; /* its destructor runs when a thread ends */
-static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
-static int exit_key_error;
+static bool has_exit_key;      /* guarded by envs_lock */
+
+/* A thread can end inside a coroutine (pthread_exit). By now that has unwound
+ * the whole chain of resumers, and we stand on the thread's own stack: make
+ * main the running one, as if they had all given back the control. */
+static void come_back_to_main(struct co_env *env)
+{
+	struct co *main = &env->main;
+
+	if (env->running == main)
+		return;
+	annotate_leave(&env->running->exec.tools, &main->exec.tools, env->threads_stack.lo, env->threads_stack.hi);
+	annotate_arrive(&main->exec.tools);
+	env->running = main;
+	co_set_state(main, CO_RUNNING);
+}
 
 static void env_free(void *arg)
 {
 	struct co_env *env = arg;
 
-	/* Lists of higher layers first, then what they refer to. A thread can
-	 * end inside a coroutine (pthread_exit): then that one's stack is
-	 * still in use, and stays. */
+	come_back_to_main(env);
+	/* First out of the wait lists of the layers above, while these exist;
+	 * then those layers; then what both refer to. */
+	for (struct list *l = env->all.next; l != &env->all; l = l->next)
+		co_leave_lists(container_of(l, struct co, in_env));
 	for (struct list *l; (l = list_pop(&env->at_exit));) {
 		struct co_at_exit *note = container_of(l, struct co_at_exit, node);
 		note->fn(note);
 	}
-	bool ends_in_main = env->running == &env->main;
-	while (ends_in_main && !list_empty(&env->all))
+	while (!list_empty(&env->all))
 		co_destroy(container_of(env->all.next, struct co, in_env));
 	pthread_mutex_lock(&envs_lock);
 	list_remove(&env->in_envs);
 	pthread_mutex_unlock(&envs_lock);
 	thread_env = NULL;
-	if (ends_in_main) {
-		co_stack_thread_exit();
-		co_overflow_thread_exit();
-		free(env);
-	}
+	co_stack_thread_exit();
+	co_overflow_thread_exit();
+	free(env);
 }
 
-static void make_exit_key(void)
+/* In the child of a fork there is only the thread that called it. The others
+ * may have held the lock, or have been changing the list. */
+static void forget_other_threads(void)
 {
-	exit_key_error = pthread_key_create(&exit_key, env_free);
+	pthread_mutex_init(&envs_lock, NULL);
+	list_init(&co_envs);
+	if (!thread_env)
+		return;
+	list_append(&co_envs, &thread_env->in_envs);
+	thread_env->tid = (pid_t)syscall(SYS_gettid);
+}
+
+/* Not by pthread_once: what fails now may succeed at the next attempt. */
+static int make_exit_key(void)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&envs_lock);
+	if (!has_exit_key) {
+		error = pthread_key_create(&exit_key, env_free);
+		has_exit_key = !error;
+		if (!error)
+			(void)pthread_atfork(NULL, NULL, forget_other_threads);
+	}
+	pthread_mutex_unlock(&envs_lock);
+	return error;
 }
 
 static struct co_env *env_new(void)
 {
-	pthread_once(&exit_key_once, make_exit_key);
-	if (exit_key_error) {
-		errno = exit_key_error;
+	int error = make_exit_key();
+	if (error) {
+		errno = error;
 		return NULL;
 	}
 	struct co_env *env = calloc(1, sizeof(*env));
@@ -80,7 +118,7 @@ static struct co_env *env_new(void)
 		return NULL;
 	if (co_overflow_watch_thread() != 0)
 		goto no_watch;
-	int error = pthread_setspecific(exit_key, env);
+	error = pthread_setspecific(exit_key, env);
 	if (error) {
 		errno = error;
 		goto no_key;

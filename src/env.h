@@ -108,6 +108,10 @@ int co_suspend(enum co_state state, void *blocked_at);
 /* Write co->state: the one place that does. */
 void co_set_state(struct co *co, enum co_state state);
 
+/* Take @co off the ready queue and, by its cancel_wait, off every wait list.
+ * Its state stays as it is, so the caller changes or frees it. */
+void co_leave_lists(struct co *co);
+
 /* Give back what @co holds, its memory too. Its state allows that. */
 void co_destroy(struct co *co);
 
