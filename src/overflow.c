@@ -18,12 +18,21 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
 
 #include "assert.h"
 #include "env.h"
 
-enum { ALT_STACK_LEN = 64 * 1024 };
+enum {
+	ALT_STACK_LEN = 64 * 1024,
+	/* What the report needs of the alternate stack: vsnprintf, and the
+	 * dynamic linker's when it binds a name at its first call. */
+	REPORT_BYTES = 5 * 1024,
+};
 
 static struct sigaction previous;
 static pthread_once_t installed = PTHREAD_ONCE_INIT;
@@ -57,40 +66,96 @@ static void report_overflow(const struct co *co, void *addr)
 		  CO_STACK_MAX >> 20);
 }
 
+/* Whose overflow is it that touched @addr? NULL: it is none. */
+static const struct co *who_overflowed(const char *addr, const ucontext_t *at)
+{
+	const struct co_env *env = co_get_curr_thread_env();
+	const char *sp = (const char *)at->uc_mcontext.gregs[REG_RSP];
+
+	if (!env)
+		return NULL;
+	if (co_stack_guards(env->running->exec.stack, addr))
+		return env->running;
+	/* A call at the last bytes can be our own co_swap: then `running` is
+	 * already the other one. Search, but not because of any wild pointer:
+	 * what that has destroyed may include this list. O(coroutines). */
+	if (labs((long)(addr - sp)) > 2 * 64 * 1024)
+		return NULL;
+	for (const struct list *l = env->all.next; l != &env->all; l = l->next) {
+		const struct co *co = container_of(l, struct co, in_env);
+		if (co_stack_guards(co->exec.stack, addr))
+			return co;
+	}
+	return NULL;
+}
+
+/* The thread may have an alternate stack of its own, of any size. To run over
+ * its end would destroy what lies there, without a fault. */
+static bool has_room_to_report(void)
+{
+	stack_t now;
+
+	if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_ONSTACK))
+		return true;
+	return (char *)__builtin_frame_address(0) - (char *)now.ss_sp >= REPORT_BYTES;
+}
+
+/* Make the signal that we were called for come again, with what it said. */
+static void send_again(int sig, siginfo_t *info)
+{
+	if (syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), sig, info) != 0)
+		raise(sig);
+}
+
 /* Do what would have happened without us. */
 static void pass_on(int sig, siginfo_t *info, void *context)
 {
-	if (previous.sa_flags & SA_SIGINFO)
-		previous.sa_sigaction(sig, info, context);
-	else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN)
-		previous.sa_handler(sig);
-	else if (info->si_code <= 0)
-		/* Sent by kill(2), so returning would not bring it back. */
-		(void)(sigaction(sig, &previous, NULL), raise(sig));
+	struct sigaction to = previous;
+	/* An instruction that faults, faults again. A signal that was sent does
+	 * not come again; nor, surely, does SI_KERNEL, which may mean that there
+	 * was no room on the stack to deliver another signal. */
+	bool comes_again = info->si_code > 0 && info->si_code != SI_KERNEL;
+
+	if (to.sa_handler == SIG_IGN && info->si_code <= 0)
+		return;
+	if (to.sa_handler == SIG_DFL || to.sa_handler == SIG_IGN) {
+		/* The kernel kills for a fault that is ignored, too. */
+		sigaction(sig, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+		if (!comes_again)
+			send_again(sig, info); /* blocked until we return: dies at the same place */
+		return;
+	}
+	if (to.sa_flags & SA_RESETHAND)
+		previous = (struct sigaction){ .sa_handler = SIG_DFL };
+	if (to.sa_flags & SA_SIGINFO)
+		to.sa_sigaction(sig, info, context);
 	else
-		sigaction(sig, &previous, NULL); /* the instruction faults again */
+		to.sa_handler(sig);
 }
 
 static void on_segv(int sig, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
-	const struct co *co = co_self();
 
 	/* si_code > 0: from the kernel, so si_addr means something. */
-	if (co && info->si_code > 0 && co_stack_guards(co->exec.stack, info->si_addr))
-		report_overflow(co, info->si_addr);
+	if (info->si_code > 0 && info->si_code != SI_KERNEL) {
+		const struct co *co = who_overflowed(info->si_addr, context);
+		if (co && has_room_to_report())
+			report_overflow(co, info->si_addr);
+	}
 	pass_on(sig, info, context);
 	errno = saved_errno;
 }
 
 static void install_handler(void)
 {
-	struct sigaction action = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigaction action = { .sa_sigaction = on_segv };
 
-	sigemptyset(&action.sa_mask);
 	sigaction(SIGSEGV, NULL, &previous);
-	/* A handler that runs below its own frame, or asks for one shot, keeps that. */
-	action.sa_flags |= previous.sa_flags & (SA_NODEFER | SA_RESTART);
+	/* What was there runs inside ours: with the signals blocked, and the
+	 * flags set, that it asked for. */
+	action.sa_mask = previous.sa_mask;
+	action.sa_flags = SA_SIGINFO | SA_ONSTACK | (previous.sa_flags & (SA_NODEFER | SA_RESTART));
 	sigaction(SIGSEGV, &action, NULL);
 }
 
