@@ -142,7 +142,8 @@ demo: lesson3 ## the shortest look: three coroutines, told step by step
 UNIT      := $(foreach n,$(LESSONS),$(TESTS_$(n)))
 BATS      := $(wildcard tests/*.bats)
 # The calls that t_fault makes fail: the linker hands them to the test.
-WRAP_t_fault := -Wl,--wrap=mmap,--wrap=madvise,--wrap=mprotect,--wrap=calloc
+WRAP_t_fault := -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--wrap=calloc,--wrap=free \
+                -Wl,--wrap=pthread_key_create,--wrap=pthread_setspecific
 LIBS_t_unwind := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with

@@ -64,7 +64,7 @@ struct co_attr {
  * Returns      0, and the new coroutine in *@co. It starts with the
  *              floating-point settings that the caller has now.
  * Errors       EINVAL co or fn is NULL, stack_size is negative or above
- *              8 MiB; ENOMEM.
+ *              8 MiB; ENOMEM; EAGAIN no thread-specific key is free.
  * Source       libco co_create. The first call on a thread makes its
  *              environment, and the caller its main coroutine. */
 int co_create(struct co **co, const struct co_attr *attr, co_fn *fn, void *arg);

@@ -248,6 +248,10 @@ static void in_libc(void)
 			bytes_left = left[k];
 			dies_with_report(libc_child, "1 \"deep\"");
 		}
+	/* 8 KiB at once: some of these step over a whole page untouched. */
+	libc_call = call_stderr;
+	for (bytes_left = 1200; bytes_left <= 8000; bytes_left += 200)
+		dies_with_report(libc_child, "1 \"deep\"");
 	libc_call = call_nested;
 	bytes_left = 50 * 1024;
 	dies_with_report(libc_child, "1 \"deep\"");
@@ -487,7 +491,8 @@ static void no_room_for_a_signal(void)
 {
 	signal(SIGUSR1, on_usr1);
 	libc_call = send_usr1;
-	bytes_left = 700; /* enough for raise, not for a signal frame */
+	/* Enough for raise, not for a signal frame. */
+	bytes_left = sysconf(_SC_MINSIGSTKSZ) - 200;
 	run_in_coroutine(call_libc, NULL);
 }
 
@@ -496,6 +501,7 @@ static void signal_frame(void)
 	run_child(no_room_for_a_signal);
 	CHECK(WIFSIGNALED(child.status));
 	CHECK_EQ(WTERMSIG(child.status), SIGSEGV);
+	CHECK(!strstr(child.text, "costep")); /* or it was an overflow by calls */
 }
 
 /* What a core shows: the fault comes twice, and the second, which kills, is
