@@ -175,11 +175,14 @@ static struct co *create(co_fn *fn, void *arg)
 static void *whole_life(void *arg)
 {
 	struct co *co[N];
+	stack_t alt;
 
 	n_rounds = 0;
 	for (int i = 0; i < N; i++)
 		co[i] = create(work, NULL);
 	check_all();
+	CHECK_EQ(sigaltstack(NULL, &alt), 0);
+	CHECK(!(alt.ss_flags & SS_DISABLE)); /* an overflow will be reported */
 	for (int i = 0; i < N; i++)
 		CHECK_EQ(co_resume(co[i]), 0);
 	UNTIL_IT_WORKS(co_eventloop(NULL, NULL, NULL));
@@ -264,6 +267,45 @@ static void old_kernel_from_then_on(void)
 	every_call(FROM_THEN_ON);
 }
 
+static void *reschedule_once(void *arg)
+{
+	(void)co_reschedule();
+	return arg;
+}
+
+/* The thread gives up at the first error: what was half made goes with it. */
+static void *give_up(void *arg)
+{
+	struct co *co;
+
+	for (int i = 0; i < 3; i++)
+		if (co_create(&co, NULL, reschedule_once, NULL) == -1 || co_resume(co) == -1)
+			return arg;
+	co_eventloop(NULL, NULL, NULL);
+	return arg;
+}
+
+static void gives_up(void)
+{
+	unsigned at = 0;
+
+	for (bool more = true; more;) {
+		int status;
+		pid_t pid = fork();
+		if (pid == 0) {
+			mode = FROM_THEN_ON;
+			fail_at = at;
+			run_thread(give_up);
+			_exit(n_calls >= at ? CALLS_LEFT : NO_CALLS_LEFT);
+		}
+		at++;
+		waitpid(pid, &status, 0);
+		CHECK(status == CALLS_LEFT << 8 || status == NO_CALLS_LEFT << 8);
+		more = status == CALLS_LEFT << 8;
+	}
+	CHECK(at > 5);
+}
+
 /* --- guards ---------------------------------------------------------------------------- */
 
 static void check_guard(const struct co_stack *s)
@@ -338,6 +380,7 @@ static const struct test_case cases[] = {
 	{ "from_then_on", "from any call on all fail: one ENOMEM, nothing leaks, later all works", each_from_then_on, 0, 0 },
 	{ "old_each_once", "the same with guards made by mprotect", old_kernel_each_once, 0, 0 },
 	{ "old_from_then_on", "the same with guards made by mprotect, from any call on", old_kernel_from_then_on, 0, 0 },
+	{ "gives_up", "a thread that ends after the first error leaves nothing", gives_up, 0, 0 },
 	{ "old_kernel", "where the kernel knows no guards, mprotect makes them", old_kernel, 0, 0 },
 	{ "one_refused", "one refused guard is made by mprotect, the next is not", one_refused, 0, 0 },
 	{ "both_refused", "no guard, no stack: ENOMEM, and those in use are unharmed", both_refused, 0, 0 },
