@@ -86,16 +86,17 @@ int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
 		errno = EXDEV;
 		return -1;
 	}
-	if (mine->is_running) {
+	if (mine->runner) {
 		errno = EBUSY;
 		return -1;
 	}
-	mine->is_running = true;
+	mine->runner = co_self();
 	do {
 		run_turn(mine);
 		go_on = between_turns(mine, fn, arg);
 	} while (go_on > 0);
-	mine->is_running = mine->is_stopping = false;
+	mine->runner = NULL;
+	mine->is_stopping = false;
 	return go_on;
 }
 
@@ -125,17 +126,18 @@ int co_reschedule(void)
 	struct co_loop *loop = co_get_epoll_ct();
 	if (!loop)
 		return -1;
+	/* The loop's runner, queued on its own loop, would never come back. */
+	if (loop->runner == me || (loop->runner && !me->resumer)) {
+		errno = EBUSY;
+		return -1;
+	}
 	if (me->resumer) {
 		make_ready(loop, me);
 		return co_suspend(CO_READY, __builtin_return_address(0));
 	}
-	if (loop->is_running) {
-		errno = EBUSY;
-		return -1;
-	}
-	loop->is_running = true;
+	loop->runner = me;
 	run_turn(loop);
-	loop->is_running = false;
+	loop->runner = NULL;
 	return 0;
 }
 
@@ -147,8 +149,13 @@ int co_park(void (*cancel)(struct co *co), void *blocked_at)
 		errno = EPERM;
 		return -1;
 	}
-	if (!co_get_epoll_ct())
+	struct co_loop *loop = co_get_epoll_ct();
+	if (!loop)
 		return -1; /* co_wake must not be able to fail */
+	if (loop->runner == me) {
+		errno = EBUSY;
+		return -1;
+	}
 	me->cancel_wait = cancel;
 	return co_suspend(CO_WAITING, blocked_at);
 }
@@ -173,5 +180,5 @@ void co_loop_check(void)
 		return;
 	check_queue(&thread_loop->ready);
 	check_queue(&thread_loop->turn);
-	CO_ASSERT(thread_loop->is_running || list_empty(&thread_loop->turn), "I2: `turn` is empty outside a turn");
+	CO_ASSERT(thread_loop->runner || list_empty(&thread_loop->turn), "I2: `turn` is empty outside a turn");
 }

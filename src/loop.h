@@ -55,8 +55,8 @@ int co_loop_stop(struct co_loop *loop);
  *
  * On the main coroutine one turn of the loop is run.
  * Returns      0 when it is the caller's turn again.
- * Errors       EPERM no coroutines on this thread; EBUSY in main while the
- *              loop runs (in its callback); ENOMEM. */
+ * Errors       EPERM no coroutines on this thread; EBUSY the caller runs the
+ *              loop (it is in its callback), or is main and another does; ENOMEM. */
 int co_reschedule(void);
 
 #pragma GCC visibility pop

@@ -19,7 +19,8 @@ struct co_loop {
 	struct co_env *env;
 	struct list ready;   /* struct co.queue, in the order of waking; I1 */
 	struct list turn;    /* the part of it that this turn runs; I2 */
-	bool is_running;     /* inside co_eventloop or a turn */
+	struct co *runner;   /* whose call of co_eventloop or co_reschedule runs the
+				turns; NULL: nobody's. It is the one that cannot wait. */
 	bool is_stopping;
 	uint64_t n_turns;    /* begun so far */
 	struct co_at_exit at_exit;
@@ -37,7 +38,8 @@ struct co_loop {
  * @cancel      called if it is released or reset instead: take it off every
  *              list that it is on. Its stack is not to be touched then.
  * @blocked_at  return address of the public call, for debuggers.
- * Errors       EPERM in main or without an environment; ENOMEM. */
+ * Errors       EPERM in main or without an environment; EBUSY the caller runs
+ *              the loop (it is in a callback); ENOMEM. */
 int co_park(void (*cancel)(struct co *co), void *blocked_at);
 
 /* Make a waiting coroutine ready. It runs in a later turn, never at once. */
