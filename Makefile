@@ -156,7 +156,9 @@ $(B)/$(1)/%: $(B)/tests/unit/%.o $(2)
 endef
 $(foreach n,$(LESSONS),$(eval $(call unit_rule,stage$(n),$(call stage,$(n)))))
 $(eval $(call unit_rule,tests,$(call objects,$(LIB_FILES))))
-.PRECIOUS: $(B)/tests/unit/%.o
+# These look at registers, by an assembly helper.
+$(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_random)): $(B)/tests/unit/regs_$(ARCH).o
+.PRECIOUS: $(B)/%.o
 
 UNIT_PROGRAMS := $(UNIT:%=$(B)/tests/%)
 
