@@ -286,25 +286,29 @@ int co_release(struct co *co)
 
 enum co_state co_status(const struct co *co)
 {
-	return co->state;
+	return co ? co->state : (enum co_state)fail(EINVAL);
 }
 
 void *co_result(const struct co *co)
 {
-	if (co && co->state == CO_DONE)
+	int error = not_ours(co);
+	if (!error && co->state == CO_DONE)
 		return co->result;
-	errno = EINVAL;
+	errno = error ? error : EINVAL;
 	return NULL;
 }
 
 uint32_t co_id(const struct co *co)
 {
-	return co->id;
+	return co ? co->id : (uint32_t)fail(EINVAL);
 }
 
 int co_set_name(struct co *co, const char *name)
 {
-	if (!co || !name || strlen(name) > CO_NAME_MAX)
+	int error = not_ours(co);
+	if (error)
+		return fail(error);
+	if (!name || strlen(name) > CO_NAME_MAX)
 		return fail(EINVAL);
 	strcpy(co->name, name);
 	return 0;
@@ -312,5 +316,8 @@ int co_set_name(struct co *co, const char *name)
 
 const char *co_name(const struct co *co)
 {
-	return co->name;
+	if (co)
+		return co->name;
+	errno = EINVAL;
+	return NULL;
 }

@@ -117,22 +117,25 @@ struct co *co_self(void);
 /* This thread's environment; NULL before its first co_create. */
 struct co_env *co_get_curr_thread_env(void);
 
-/* What @co is doing now. */
+/* What @co is doing now; -1 and EINVAL for NULL. */
 enum co_state co_status(const struct co *co);
 const char *co_state_name(enum co_state state);
 
-/* What @co's function returned; NULL and EINVAL unless @co is done. */
+/* What @co's function returned; NULL and EINVAL unless @co is done, NULL and
+ * EXDEV if it belongs to another thread. */
 void *co_result(const struct co *co);
 
 /* A number that no other coroutine of this process has; main's is 0 on the
- * first thread. */
+ * first thread. UINT32_MAX and EINVAL for NULL, which co_self() may be. */
 uint32_t co_id(const struct co *co);
 
 /* Give @co a name for debuggers and reports.
  *
  * @name        copied; at most CO_NAME_MAX bytes.
- * Errors       EINVAL NULL or too long. */
+ * Errors       EINVAL NULL or too long; EXDEV. */
 int co_set_name(struct co *co, const char *name);
+
+/* The name that it was given, "" before; NULL and EINVAL for NULL. */
 const char *co_name(const struct co *co);
 enum { CO_NAME_MAX = 31 };
 
