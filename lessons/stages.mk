@@ -22,4 +22,4 @@ TESTS_3 := t_stack t_overflow t_coroutine t_misuse t_random t_fault t_thread t_u
 NAME_4  := 04-scheduler
 FILES_4 := src/loop
 NEEDS_4 := 1 2 3
-TESTS_4 := t_loop
+TESTS_4 := t_loop t_misuse_loop

@@ -77,15 +77,16 @@ static int between_turns(struct co_loop *loop, co_loop_fn *fn, void *arg)
 
 int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
 {
+	/* Before the thread gets a loop of its own: a refused call makes none. */
+	if (loop && loop != thread_loop) {
+		errno = EXDEV;
+		return -1;
+	}
 	struct co_loop *mine = co_get_epoll_ct();
 	int go_on;
 
 	if (!mine)
 		return -1;
-	if (loop && loop != mine) {
-		errno = EXDEV;
-		return -1;
-	}
 	if (mine->runner) {
 		errno = EBUSY;
 		return -1;
