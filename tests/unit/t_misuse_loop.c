@@ -158,6 +158,13 @@ static const struct misuse callback_only[] = {
 	{ 0 },
 };
 
+/* It would wait for a loop that goes on only when it has come back. */
+static const struct misuse runner_only[] = {
+	{ "reschedule: in the callback of a loop in a coroutine", reschedule, NULL, EBUSY },
+	{ "park: in the callback of a loop in a coroutine", park, NULL, EBUSY },
+	{ 0 },
+};
+
 static const struct misuse bare_only[] = {
 	{ "loop_stop: NULL", stop_null, NULL, EINVAL },
 	{ "loop_stop: another thread's", stop_aliens, NULL, EXDEV },
@@ -226,10 +233,18 @@ static void in_a_turn(void)
 	end();
 }
 
+static int runners_callback(void *arg)
+{
+	misuse_all(inside, "in the callback of a loop in a coroutine");
+	misuse_all(runner_only, "in the callback of a loop in a coroutine");
+	(void)arg;
+	return -1;
+}
+
 static void *loop_in_coroutine(void *arg)
 {
 	w.runner = co_self();
-	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
+	CHECK_EQ(co_eventloop(NULL, runners_callback, NULL), 0);
 	return arg;
 }
 
