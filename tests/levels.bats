@@ -1,0 +1,31 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The switch must not depend on what a compiler keeps where: the tests that
+# look at registers, with each compiler at each level.
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/.." || return 1
+	unset MAKEFLAGS MFLAGS MAKELEVEL # we may be below `make test`
+}
+
+# Directories of our own: another make may be building in build/ right now.
+# Each program is linked with its lesson's layers alone.
+at_level() {
+	local b=build/levels/$1$2 programs
+	command -v "$1" >/dev/null || skip "$1 is missing; 'make deps test' installs it"
+	programs="$b/stage1/t_swap $b/stage2/t_context $b/stage3/t_random"
+	# shellcheck disable=SC2086 # the list is words on purpose
+	make -s -j 2 CC="$1" OPT="$2" B="$b" $programs
+	for program in $programs; do
+		"$program" --tap
+	done
+}
+
+@test "gcc -O0 keeps all that a switch must keep" { at_level gcc -O0; }
+@test "gcc -O1 keeps all that a switch must keep" { at_level gcc -O1; }
+@test "gcc -O2 keeps all that a switch must keep" { at_level gcc -O2; }
+@test "gcc -O3 keeps all that a switch must keep" { at_level gcc -O3; }
+@test "clang -O0 keeps all that a switch must keep" { at_level clang -O0; }
+@test "clang -O1 keeps all that a switch must keep" { at_level clang -O1; }
+@test "clang -O2 keeps all that a switch must keep" { at_level clang -O2; }
+@test "clang -O3 keeps all that a switch must keep" { at_level clang -O3; }
