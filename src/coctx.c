@@ -43,7 +43,9 @@ void coctx_make(struct coctx *ctx, void *stack_top, coctx_entry_fn *fn, void *ar
 		.rsp = (void *)((uintptr_t)stack_top & ~(uintptr_t)15),
 		.rip = coctx_entry,
 	};
-	/* A program has no C expression for these two registers. */
-	__asm__("stmxcsr %0" : "=m"(ctx->mxcsr));
-	__asm__("fnstcw %0" : "=m"(ctx->x87cw));
+	/* A program has no C expression for these two registers. volatile: else
+	 * the compiler may take two readings for one, with link-time optimization
+	 * (gcc -O3 does), and a context gets the settings of an earlier moment. */
+	__asm__ volatile("stmxcsr %0" : "=m"(ctx->mxcsr));
+	__asm__ volatile("fnstcw %0" : "=m"(ctx->x87cw));
 }

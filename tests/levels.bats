@@ -29,3 +29,12 @@ at_level() {
 @test "clang -O1 keeps all that a switch must keep" { at_level clang -O1; }
 @test "clang -O2 keeps all that a switch must keep" { at_level clang -O2; }
 @test "clang -O3 keeps all that a switch must keep" { at_level clang -O3; }
+
+@test "coctx_make reads the settings of now, where it is inlined into a loop too" {
+	for cc in gcc clang; do
+		command -v $cc >/dev/null || skip "$cc is missing; 'make deps test' installs it"
+		$cc -O3 -D_GNU_SOURCE -Isrc -Iasm tests/fixtures/inlined_make.c asm/coctx_swap_x86_64.S \
+			-o "$BATS_TEST_TMPDIR/inlined_make"
+		"$BATS_TEST_TMPDIR/inlined_make"
+	done
+}
