@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""costep in GDB: coroutines, their registers, stacks and backtraces.
+
+Read in this order; each file knows only those above it:
+
+    layout     where each field lies: from the program's co_debug_layout
+    model      memory -> dataclasses, through a reader (reader.py or a test's)
+    meaning    what a number is: whose stack, which function, which role
+    stackwords a stack, word by word
+    format     dataclasses -> lines of text
+    reader     the reader that asks GDB          -- from here on: import gdb
+    unwind     frames of a suspended coroutine
+    frames     GDB's frames -> dataclasses
+    commands   co-list, co-regs, co-bt, co-stack, co-help
+    functions  $co(ID), $co_self()
+
+Nothing here calls a function of the program or writes its memory or
+registers. So all of it works on a core file too.
+"""

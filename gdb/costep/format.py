@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""Dataclasses -> lines of text. No GDB, no memory, no colour: plain ASCII."""
+from . import meaning
+
+WIDTH = 120
+
+
+def cut(text, width):
+    return text if len(text) <= width else text[:max(width - 1, 0)] + "~"
+
+
+def table(header, rows, flexible=(), width=WIDTH, right=()):
+    """Rows of strings -> aligned lines. When they are wider than `width`, the
+    widest of the `flexible` columns give way."""
+    widths = [max(len(row[i]) for row in [header] + rows) for i in range(len(header))]
+    room = width - sum(widths) - 2 * (len(widths) - 1)
+    while room < 0:
+        widest = max(flexible, key=lambda i: widths[i], default=None)
+        if widest is None or widths[widest] <= 8:
+            break
+        # Down to the next widest at once would be faster, but rows are short.
+        widths[widest] -= 1
+        room += 1
+    lines = []
+    for row in [header] + rows:
+        cells = [cut(cell, w).rjust(w) if i in right else cut(cell, w).ljust(w)
+                 for i, (cell, w) in enumerate(zip(row, widths))]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def size(n_bytes):
+    """At most five characters."""
+    for unit in ("", "K", "M", "G"):
+        if n_bytes < 10000 and not unit or n_bytes < 1024:
+            return "%d%s" % (n_bytes, unit)
+        n_bytes //= 1024
+    return "%dT" % n_bytes
+
+
+def plural(n, word):
+    return "%d %s%s" % (n, word, "" if n == 1 else "s")
+
+
+# --- co-list ------------------------------------------------------------------------
+
+
+def coroutine_list(snapshot, names, where, width=WIDTH):
+    """`where`: address of a coroutine -> text, for those that have no blocked_at."""
+    rows, heads = [], []
+    for env in snapshot.envs:
+        heads.append((len(rows), _env_head(env)))
+        rows += [_list_row(snapshot, co, names, where) for co in env.coroutines]
+    header = ("", "id", "name", "state", "where", "by", "stack used", "resumes", "created at")
+    lines = table(header, rows, flexible=(2, 4, 8), width=width, right=(1, 5, 6, 7))
+    out = []
+    for i, line in enumerate(lines[1:]):
+        for at, head in heads:
+            if at == i:
+                out += head + [lines[0]]
+        out.append(line)
+    for at, head in heads:
+        if at >= len(rows):
+            out += head
+    return out + problems(snapshot)
+
+
+def problems(snapshot):
+    return ["damaged: " + text for text in snapshot.problems]
+
+
+def _env_head(env):
+    if env.cpu:
+        name = "thread %d (LWP %d%s)" % (env.cpu.number, env.tid, ", selected" if env.cpu.is_selected else "")
+    else:
+        name = "LWP %d, which is not among GDB's threads" % env.tid
+    lines = ["%s: main and %s; * is on the processor" % (name, plural(len(env.coroutines) - 1, "coroutine"))]
+    return lines + (["  " + env.note] if env.note else [])
+
+
+def _list_row(snapshot, co, names, where):
+    resumer = snapshot.resumer_of(co)
+    stack = "%s/%s" % (size(co.used), size(co.stack.hi - co.stack.lo)) if co.used is not None else "?"
+    if co.state == "done":
+        stack = "0/%s" % size(co.stack.hi - co.stack.lo)
+    created = names.place(co.created_at)
+    return ("*" if co.cpu else "", str(co.id), co.name, co.state, _where(co, names, where),
+            str(resumer.id) if resumer else "-", stack,
+            "-" if co.is_main else str(co.n_resumes),
+            "-" if co.is_main else created.short if created else names.describe(co.created_at) or "?")
+
+
+def _where(co, names, where):
+    if co.address in where:
+        return where[co.address]
+    if co.state == "done":
+        return "(has returned)"
+    if co.state == "new":
+        fn = names.place(co.fn + 1)
+        return "(not begun: %s)" % (fn.function if fn else "%#x" % co.fn)
+    place = names.place(co.blocked_at)
+    if place:
+        return place.short
+    return names.describe(co.blocked_at) or "?"
+
+
+# --- co-regs ------------------------------------------------------------------------
+
+
+def registers(title, values, saved_at, names, is_live, is_new=False, width=WIDTH):
+    """A register per line. `saved_at`: name -> address, {} if there is none."""
+    order = [r for r in meaning.SAVED if r in values]
+    if is_live:
+        order += [r for r in meaning.NOT_SAVED if r in values]
+    rows = []
+    for name in order:
+        value = values[name]
+        rows.append((name, _value(name, value), "%#x" % saved_at[name] if name in saved_at else "-",
+                     meaning.role(name, is_new), _meaning(name, value, names, is_live)))
+    header = ("", "value", "goes to" if is_live else "saved at", "role", "what it is")
+    return [title] + table(header, rows, flexible=(4,), width=width)
+
+
+def _value(name, value):
+    digits = {"mxcsr": 8, "x87cw": 4}.get(name, 16)
+    return "0x%0*x" % (digits, value)
+
+
+def _meaning(name, value, names, is_live):
+    if name == "mxcsr":
+        return meaning.mxcsr(value)
+    if name == "x87cw":
+        return meaning.x87cw(value)
+    if name == "rip":
+        return names.return_address(value, is_live) or names.describe(value)
+    return names.describe(value)
+
+
+# --- co-bt --------------------------------------------------------------------------
+
+
+def frame(number, f):
+    """One frame, as GDB's bt shows it but without the address."""
+    text = "#%-3d%s" % (number, f.function)
+    if f.args is not None:
+        text += " (%s)" % f.args
+    if f.file:
+        text += " at %s:%d" % (f.file, f.line)
+    elif f.module:
+        text += " from %s" % f.module
+    return text
+
+
+def seam(co, resumer):
+    if resumer:
+        return "--- coroutine %s, resumed by %s ---" % (co.label, resumer.label)
+    return "--- coroutine %s is %s: nobody has resumed it ---" % (co.label, co.state)
+
+
+# --- co-stack -----------------------------------------------------------------------
+
+_BRACKET = {"first": "/", "middle": "|", "last": "\\", "only": "-", "": " "}
+
+
+def stack(title, words, hi, width=WIDTH):
+    """`hi`: top of the stack, 0 if unknown."""
+    rows = []
+    for word in words:
+        rows.append(("%#x" % word.address, "-%#x" % (hi - word.address) if hi else "",
+                     "0x%016x" % word.value, (_BRACKET[word.bracket] + " " + word.frame).rstrip(),
+                     "; ".join(word.notes)))
+    header = ("address", "from top" if hi else "", "word", "frame", "what it is")
+    return [title] + table(header, rows, flexible=(3, 4), width=width, right=(1,))

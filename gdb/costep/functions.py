@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""$co(ID) and $co_self(): coroutines as values, for print and conditions."""
+import gdb
+
+from . import commands, layout, model, reader
+
+
+def _value(co):
+    try:
+        return gdb.Value(co.address).cast(gdb.lookup_type("struct co").pointer())
+    except gdb.error:
+        raise gdb.GdbError("$co: the library has no debug information, so struct co has no type; "
+                           "the coroutine is at %#x" % co.address)
+
+
+def _session():
+    try:
+        return commands.Session()
+    except (reader.NotReady, layout.LayoutError, model.Unreadable) as error:
+        raise gdb.GdbError("$co: %s" % error)
+
+
+class Co(gdb.Function):
+    """$co(ID): the coroutine with that number (or name), as a struct co *.
+
+Example: (gdb) print $co(2)->state"""
+
+    def __init__(self):
+        super().__init__("co")
+
+    def invoke(self, which):
+        is_text = which.type.strip_typedefs().code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_PTR)
+        try:
+            found = _session().find(which.string() if is_text else str(int(which)))
+        except (commands.Usage, gdb.error) as error:
+            raise gdb.GdbError("$co: %s" % error)
+        if not isinstance(found, model.Coroutine):
+            raise gdb.GdbError("$co: that is a context, not a coroutine: print it by its name")
+        return _value(found)
+
+
+class CoSelf(gdb.Function):
+    """$co_self(): the coroutine on the selected thread's processor.
+
+Example: (gdb) break worker if $co_self() == $co(2)"""
+
+    def __init__(self):
+        super().__init__("co_self")
+
+    def invoke(self):
+        found = _session().snapshot.selected()
+        if found is None:
+            raise gdb.GdbError("$co_self: this thread has no coroutines")
+        return _value(found)
+
+
+def register():
+    Co()
+    CoSelf()

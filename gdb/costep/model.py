@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: MIT
+"""What is in the program's memory, as dataclasses.
+
+A reader is anything with
+
+    read(address, length) -> bytes       raises Unreadable
+    cpus() -> [Cpu]                      the threads and their registers
+
+(reader.py asks GDB, the tests have a fake). Memory may be damaged: whatever
+can be read is returned, and a Snapshot's `problems` say in one line each what
+could not, and which link led there.
+"""
+import bisect
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional
+
+MAX_LISTED = 1000000  # a list longer than this is a damaged one
+
+
+class Unreadable(Exception):
+    """Memory that cannot be read."""
+
+    def __init__(self, address, length=0):
+        super().__init__("cannot read memory at %#x" % address)
+        self.address = address
+
+
+@dataclass
+class Cpu:
+    """A thread, and the registers it has now."""
+    number: int          # GDB's
+    tid: int             # the kernel's
+    registers: Dict[str, int]
+    is_selected: bool = False
+
+    @property
+    def rsp(self):
+        return self.registers["rsp"]
+
+
+@dataclass
+class Context:
+    """A struct coctx."""
+    address: int
+    registers: Dict[str, int]   # also mxcsr, x87cw
+    saved_at: Dict[str, int]    # address of each field
+
+
+@dataclass
+class Stack:
+    lo: int = 0
+    hi: int = 0
+    guard_len: int = 0
+
+    def holds_rsp(self, rsp):
+        # hi too: an empty stack. Below lo: it has run into the guard.
+        return bool(self.hi) and self.lo - self.guard_len <= rsp <= self.hi
+
+
+@dataclass
+class Coroutine:
+    """A struct co. Addresses are numbers; 0 is NULL."""
+    address: int
+    id: int
+    name: str
+    state: str
+    context: Context
+    stack: Stack
+    link: int                   # its value: address of the resumer's context
+    link_at: int                # where it lies
+    resumer: int
+    env: int
+    fn: int
+    created_at: int
+    blocked_at: int
+    n_resumes: int
+    is_main: bool = False
+    cpu: Optional[Cpu] = None   # the thread that stands on its stack now
+
+    @property
+    def label(self):
+        return '%d "%s"' % (self.id, self.name)
+
+    @property
+    def registers(self):
+        """The registers it goes on with: live ones, else the saved ones."""
+        return self.cpu.registers if self.cpu else self.context.registers
+
+    @property
+    def used(self):
+        """Bytes of its stack in use; None: its registers say nothing about that."""
+        used = self.stack.hi - self.registers["rsp"]
+        return used if self.stack.hi and 0 <= used <= self.stack.hi - self.stack.lo + self.stack.guard_len else None
+
+
+@dataclass
+class Env:
+    """A struct co_env: a thread's coroutines, main first."""
+    address: int
+    tid: int
+    running: int                # address of a struct co
+    coroutines: List[Coroutine] = field(default_factory=list)
+    cpu: Optional[Cpu] = None   # its thread
+    note: str = ""              # where the processor and `running` disagree
+
+
+class Snapshot:
+    """All environments at one stop."""
+
+    def __init__(self, layout, envs, cpus, problems):
+        self.layout = layout
+        self.envs = envs
+        self.cpus = cpus
+        self.problems = problems
+        self.all = [co for env in envs for co in env.coroutines]
+        self.by_address = {co.address: co for co in self.all}
+        self.by_id = {co.id: co for co in reversed(self.all)}
+        self.by_context = {co.context.address: co for co in self.all}
+        # Sorted by lo, for stack_at. A dead stack's bounds are left out.
+        self._stacks = sorted(((co.stack.lo, co) for co in self.all if co.stack.hi > co.stack.lo),
+                              key=lambda entry: entry[0])
+        self._los = [lo for lo, _ in self._stacks]
+        for env in envs:
+            self._place(env)
+
+    def stack_at(self, address):
+        """(coroutine, "stack" or "guard") whose stack `address` lies in; None."""
+        i = bisect.bisect_right(self._los, address)
+        if i and address < self._stacks[i - 1][1].stack.hi:
+            return self._stacks[i - 1][1], "stack"
+        if i < len(self._stacks):
+            co = self._stacks[i][1]
+            if address >= co.stack.lo - co.stack.guard_len:
+                return co, "guard"
+        return None
+
+    def owner_of_rsp(self, rsp):
+        """The coroutine on whose stack `rsp` stands; None."""
+        i = bisect.bisect_right(self._los, rsp)
+        for _, co in self._stacks[max(i - 1, 0):i + 1]:
+            if co.stack.holds_rsp(rsp):
+                return co
+        return None
+
+    def resumer_of(self, co):
+        """By the link, which a backtrace follows too: None = nobody."""
+        return self.by_context.get(co.link)
+
+    def selected(self):
+        """The coroutine on the selected thread's processor; None."""
+        for co in self.all:
+            if co.cpu and co.cpu.is_selected:
+                return co
+        return None
+
+    def _place(self, env):
+        """Find who of `env` is on the processor: the stack pointer decides."""
+        running = self.by_address.get(env.running)
+        for cpu in self.cpus:
+            co = self.owner_of_rsp(cpu.rsp)
+            if co and co.env == env.address:
+                env.cpu = co.cpu = cpu
+                if running is None:
+                    env.note = "env->running is %#x, which is no coroutine of this thread" % env.running
+                elif co is not running:
+                    env.note = ("in the middle of a switch: env->running is %s, "
+                                "the stack pointer is still on the stack of %s" % (running.label, co.label))
+                return
+        for cpu in self.cpus:
+            if cpu.tid == env.tid and self.owner_of_rsp(cpu.rsp) is None:
+                env.cpu = cpu
+                if running is None:
+                    env.note = ("the stack pointer %#x is on no coroutine's stack, and env->running "
+                                "is no coroutine" % cpu.rsp)
+                    return
+                running.cpu = cpu
+                if running.stack.hi:
+                    env.note = ("the stack pointer %#x is on no coroutine's stack (a signal handler on a "
+                                "stack of its own?): taking env->running, %s" % (cpu.rsp, running.label))
+                return
+
+
+# --- reading --------------------------------------------------------------------
+
+
+def read_context(reader, layout, address):
+    data = reader.read(address, layout.sizeof("coctx"))
+    return _context(layout, data, 0, address)
+
+
+def _context(layout, data, base, address):
+    registers, saved_at = {}, {}
+    for name, offset, size in layout.context_fields():
+        registers[name] = int.from_bytes(data[base + offset:base + offset + size], "little")
+        saved_at[name] = address + offset
+    return Context(address, registers, saved_at)
+
+
+def read_coroutine(reader, layout, address, is_main=False):
+    """The struct co at `address`. Its stack's bounds are 0 if they cannot be read."""
+    data = reader.read(address, layout.sizeof("co"))
+    def get(name):
+        return layout.get(data, 0, name)
+    offset, size = layout.fields["co.name"]
+    state = get("co.state")
+    at = layout.offset("co.ctx")
+    return Coroutine(
+        address=address, id=get("co.id"), name=_printable(data[offset:offset + size]),
+        state=layout.states[state] if state < len(layout.states) else "state %d?" % state,
+        context=_context(layout, data, at, address + at), stack=_read_stack(reader, layout, get("co.stack")),
+        link=get("co.link"), link_at=address + layout.offset("co.link"),
+        resumer=get("co.resumer"), env=get("co.env"), fn=get("co.fn"),
+        created_at=get("co.created_at"), blocked_at=get("co.blocked_at"), n_resumes=get("co.n_resumes"),
+        is_main=is_main)
+
+
+def _read_stack(reader, layout, address):
+    length = max(layout.offset(f) + layout.fields[f][1] for f in ("stack.lo", "stack.hi", "stack.guard_len"))
+    try:
+        data = reader.read(address, length)
+    except Unreadable:
+        return Stack()
+    lo, hi, guard_len = (layout.get(data, 0, "stack." + f) for f in ("lo", "hi", "guard_len"))
+    return Stack(lo, hi, guard_len) if lo < hi and guard_len <= lo else Stack()
+
+
+def walk_list(reader, layout, head, what, problems):
+    """Yield the address of each node on the list `head`. A damaged list ends
+    early, with a line in `problems` that says at which link."""
+    def broken(node, text):
+        where = "%s, whose head is %#x" % (what, head) if node == head else "%s, at the node %#x" % (what, node)
+        problems.append("%s: %s" % (where, text))
+
+    next_at, prev_at = layout.offset("list.next"), layout.offset("list.prev")
+    seen = set()
+    node = head
+    while True:
+        try:
+            following = _pointer(reader, node + next_at)
+        except Unreadable:
+            return broken(node, "cannot be read")
+        if following == head:
+            return
+        if following in seen:
+            return broken(node, "next leads back to %#x: a ring without its head" % following)
+        if len(seen) >= MAX_LISTED:
+            return broken(node, "more than %d nodes" % MAX_LISTED)
+        try:
+            back = _pointer(reader, following + prev_at)
+        except Unreadable:
+            return broken(node, "next is %s, which cannot be read" % _address(following))
+        if back != node:
+            return broken(node, "next is %#x, but prev there is %s and does not lead back"
+                          % (following, _address(back)))
+        seen.add(following)
+        yield following
+        node = following
+
+
+def read_env(reader, layout, address, problems):
+    data = reader.read(address, layout.sizeof("env"))
+    env = Env(address, layout.get(data, 0, "env.tid"), layout.get(data, 0, "env.running"))
+    env.coroutines.append(read_coroutine(reader, layout, address + layout.offset("env.main"), is_main=True))
+    what = "the coroutines of thread %d (env->all)" % env.tid
+    for node in walk_list(reader, layout, address + layout.offset("env.all"), what, problems):
+        at = node - layout.offset("co.in_env")
+        try:
+            co = read_coroutine(reader, layout, at)
+        except Unreadable:
+            problems.append("%s: the struct co at %#x cannot be read" % (what, at))
+            continue
+        if co.env != address:
+            problems.append("%s: %s at %#x says its environment is %s" % (what, co.label, at, _address(co.env)))
+        env.coroutines.append(co)
+    return env
+
+
+def take_snapshot(reader, layout):
+    problems = []
+    envs = []
+    if layout.envs:
+        for node in walk_list(reader, layout, layout.envs, "the environments (co_envs)", problems):
+            at = node - layout.offset("env.in_envs")
+            try:
+                envs.append(read_env(reader, layout, at, problems))
+            except Unreadable:
+                problems.append("the environment at %#x cannot be read" % at)
+    return Snapshot(layout, envs, reader.cpus(), problems)
+
+
+def read_words(reader, address, n_words):
+    """Up to `n_words` words from `address` up; fewer where memory ends."""
+    try:
+        data = reader.read(address, 8 * n_words)
+    except Unreadable:
+        data = b""
+        for i in range(n_words):
+            try:
+                data += reader.read(address + 8 * i, 8)
+            except Unreadable:
+                break
+    return [int.from_bytes(data[i:i + 8], "little") for i in range(0, len(data), 8)]
+
+
+def _pointer(reader, address):
+    return int.from_bytes(reader.read(address, 8), "little")
+
+
+def _address(value):
+    return "%#x" % value if value else "NULL"
+
+
+def _printable(data):
+    text = data.split(b"\0")[0].decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "?" for c in text)

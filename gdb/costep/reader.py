@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: MIT
+"""The reader that asks GDB: memory, threads, symbols. Only reads.
+
+One is made for each command, so nothing it remembers can be out of date.
+"""
+import contextlib
+import os
+import re
+
+import gdb
+
+from . import layout, meaning, model
+
+_CHUNK = 64 * 1024
+_PAGE = 4096
+_REGISTERS = {name: name for name in meaning.SAVED + meaning.NOT_SAVED}
+_REGISTERS["x87cw"] = "fctrl"   # GDB's name for it
+
+
+class NotReady(Exception):
+    """There is nothing to look at yet; the text says what to do."""
+
+
+class Reader:
+    def __init__(self):
+        self._inferior = gdb.selected_inferior()
+        self._chunks = {}
+        self._symbols = {}
+        self._library_dirs = None
+
+    # --- memory
+
+    def read(self, address, length):
+        """Through chunks: 10 000 coroutines lie close together, and a read
+        from GDB costs much the same for 100 bytes as for 64 KiB."""
+        data = self._from(address, length, _CHUNK) or self._from(address, length, _PAGE)
+        if data is None:
+            data = self._get(address, length)
+        if data is None:
+            raise model.Unreadable(address, length)
+        return data
+
+    def _from(self, address, length, step):
+        base = address // step * step
+        end = address + length
+        out = b""
+        while base < end:
+            chunk = self._chunk(base, step)
+            if chunk is None:
+                return None
+            out += chunk[max(address - base, 0):min(end - base, step)]
+            base += step
+        return out
+
+    def _chunk(self, base, step):
+        if (base, step) not in self._chunks:
+            self._chunks[base, step] = self._get(base, step)
+        return self._chunks[base, step]
+
+    def _get(self, address, length):
+        if length <= 0 or address < 0 or address + length > 1 << 64:
+            return None
+        try:
+            return bytes(self._inferior.read_memory(address, length))
+        except (gdb.error, OverflowError):  # gdb.MemoryError is one of them
+            return None
+
+    # --- threads
+
+    def cpus(self):
+        with keep_selection():
+            chosen = gdb.selected_thread()
+            found = []
+            for thread in self._inferior.threads():
+                if thread.is_running():
+                    continue
+                thread.switch()
+                found.append(model.Cpu(thread.num, thread.ptid[1] or thread.ptid[0], live_registers(),
+                                       chosen is not None and thread.num == chosen.num))
+            return sorted(found, key=lambda cpu: not cpu.is_selected)
+
+    # --- symbols
+
+    def symbol(self, address):
+        if address not in self._symbols:
+            self._symbols[address] = self._find_symbol(address)
+        return self._symbols[address]
+
+    def _find_symbol(self, address):
+        try:
+            text = gdb.execute("info symbol %#x" % address, to_string=True)
+        except (gdb.error, OverflowError):
+            return None
+        # "name + 12 in section .text of /lib/libc.so.6"
+        match = re.match(r"(\S.*?)(?: \+ (\d+))? in section (\S+)(?: of (.+))?$", text.split("\n")[0])
+        if not match:
+            return None
+        name, offset, section, module = match.groups()
+        return meaning.Symbol(name, int(offset or 0), section.startswith((".text", ".plt", ".init", ".fini")),
+                              os.path.basename(module) if module and module != self._program() else "")
+
+    def _program(self):
+        return gdb.current_progspace().filename
+
+    def place(self, pc):
+        try:
+            block = gdb.block_for_pc(pc)
+            sal = gdb.find_pc_line(pc)
+        except (gdb.error, RuntimeError, OverflowError):
+            block = sal = None
+        while block is not None and block.function is None:
+            block = block.superblock
+        symbol = None if block else self.symbol(pc)
+        if block is None and (symbol is None or not symbol.is_code):
+            return None
+        name = block.function.print_name if block else symbol.name
+        if sal is None or sal.symtab is None:
+            return meaning.Place(name, is_library=meaning.is_library_name(name))
+        return meaning.Place(name, sal.symtab.filename, sal.line,
+                             meaning.is_library_name(name) or self.is_library_file(sal.symtab))
+
+    def is_library_file(self, symtab):
+        """Is it in a directory that the library's own functions come from?"""
+        if self._library_dirs is None:
+            symbols = [gdb.lookup_global_symbol(name) for name in ("co_resume", "coctx_make")]
+            self._library_dirs = {os.path.dirname(s.symtab.fullname()) for s in symbols if s and s.symtab}
+        return os.path.dirname(symtab.fullname()) in self._library_dirs
+
+    def contexts(self):
+        """(name, address) of the program's variables of type struct coctx."""
+        try:
+            text = gdb.execute("info variables -q -t ^struct.coctx", to_string=True)
+        except gdb.error:
+            return []
+        found = []
+        for name, count in re.findall(r"\bstruct coctx (\w+)(?:\[(\d+)\])?;", text):
+            symbol = gdb.lookup_global_symbol(name) or gdb.lookup_static_symbol(name)
+            if symbol is None or symbol.type is None:
+                continue
+            try:
+                value = symbol.value()
+                for i in range(int(count or 1)):
+                    one = value[i] if count else value
+                    found.append((name + ("[%d]" % i if count else ""), int(one.address)))
+            except gdb.error:
+                continue    # thread-local, or optimized out
+        return found
+
+
+def live_registers():
+    """The registers of the selected thread."""
+    frame = gdb.newest_frame()
+    values = {}
+    for name, gdb_name in _REGISTERS.items():
+        try:
+            values[name] = int(frame.read_register(gdb_name)) & 0xffffffffffffffff
+        except (gdb.error, ValueError):
+            continue    # a core without floating-point registers
+    return values
+
+
+@contextlib.contextmanager
+def keep_selection():
+    """Put the selected thread and frame back, whatever happens."""
+    thread = gdb.selected_thread()
+    try:
+        level = gdb.selected_frame().level()
+    except gdb.error:
+        level = None
+    try:
+        yield
+    finally:
+        if thread is not None and thread.is_valid():
+            thread.switch()
+            if level is not None:
+                frame = gdb.newest_frame()
+                while frame is not None and frame.level() < level:
+                    frame = frame.older()
+                if frame is not None:
+                    frame.select()
+
+
+# --- finding the program ----------------------------------------------------------
+
+
+def find_layout(reader):
+    """The layout of the program that is loaded; NotReady says what is missing."""
+    program = gdb.current_progspace().filename
+    if gdb.selected_thread() is None:
+        if not program:
+            raise NotReady("no program is loaded: start GDB as `gdb PROGRAM`, or type `file PROGRAM`")
+        raise NotReady("the program is not running yet: type `run` (or `core-file CORE` for a core)")
+    if gdb.selected_thread().is_running():
+        raise NotReady("the program is running: stop it first (Ctrl-C, or `interrupt`)")
+    address = _address_of("co_debug_layout") or _search_magic()
+    if address:
+        return layout.from_table(reader, address)
+    try:
+        context = gdb.lookup_type("struct coctx")
+    except gdb.error:
+        raise NotReady("this is no costep program, or it has not loaded libcostep.so yet: "
+                       "there is no co_debug_layout in it")
+    fields = {f.name: (f.bitpos // 8, f.type.sizeof) for f in context.fields()}
+    return layout.from_context_type(fields, context.sizeof)
+
+
+def _address_of(symbol):
+    try:
+        return int(gdb.parse_and_eval("(unsigned long)&" + symbol))
+    except gdb.error:
+        return 0
+
+
+def _search_magic():
+    """A program without any symbol: look through its data for the table."""
+    pattern = layout.MAGIC.ljust(16, b"\0") + layout.VERSION.to_bytes(4, "little")
+    sections = gdb.execute("info files", to_string=True)
+    for start, end, name in re.findall(r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", sections):
+        if name not in (".data.rel.ro", ".rodata", ".data"):
+            continue
+        lo, hi = int(start, 16), int(end, 16)
+        try:
+            found = gdb.selected_inferior().search_memory(lo, hi - lo, pattern)
+        except gdb.error:
+            continue
+        if found is not None:
+            return int(found)
+    return 0
