@@ -130,7 +130,7 @@ Example: (gdb) co-list"""
 
     def _where(self, s):
         where = {}
-        for co in s.snapshot.all:
+        for co in sorted(s.snapshot.all, key=lambda co: not co.cpu):
             if not co.cpu and (co.state in ("new", "done") or co.blocked_at):
                 continue
             if len(where) == self.MAX_WALKS:
@@ -225,8 +225,7 @@ Example: (gdb) co-bt 2"""
             return ["coroutine %s, done: it has no frames" % co.label]
         lines = ["coroutine %s, %s" % (co.label, state)]
         if co.state == "new" and not co.cpu:
-            fn = s.names.place(co.fn + 1)
-            lines.append("(it has not begun; its first resume calls %s)" % (fn.function if fn else "%#x" % co.fn))
+            lines.append("(it has not begun; its first resume calls %s)" % s.names.code(co.fn, True))
         shown, seen = [], set()
         while co is not None:
             seen.add(co.address)

@@ -81,13 +81,12 @@ def _env_head(env):
 def _list_row(snapshot, co, names, where):
     resumer = snapshot.resumer_of(co)
     stack = "%s/%s" % (size(co.used), size(co.stack.hi - co.stack.lo)) if co.used is not None else "?"
-    if co.state == "done":
+    if co.state == "done" and not co.cpu:
         stack = "0/%s" % size(co.stack.hi - co.stack.lo)
-    created = names.place(co.created_at)
     return ("*" if co.cpu else "", str(co.id), co.name, co.state, _where(co, names, where),
             str(resumer.id) if resumer else "-", stack,
             "-" if co.is_main else str(co.n_resumes),
-            "-" if co.is_main else created.short if created else names.describe(co.created_at) or "?")
+            "-" if co.is_main else names.code(co.created_at))
 
 
 def _where(co, names, where):
@@ -96,12 +95,10 @@ def _where(co, names, where):
     if co.state == "done":
         return "(has returned)"
     if co.state == "new":
-        fn = names.place(co.fn + 1)
-        return "(not begun: %s)" % (fn.function if fn else "%#x" % co.fn)
-    place = names.place(co.blocked_at)
-    if place:
-        return place.short
-    return names.describe(co.blocked_at) or "?"
+        return "(not begun: %s)" % names.code(co.fn, True)
+    if co.cpu or not co.blocked_at:
+        return "(inside %s)" % names.code(co.fn, True) if co.fn else "?"
+    return names.code(co.blocked_at)
 
 
 # --- co-regs ------------------------------------------------------------------------
@@ -141,11 +138,13 @@ def _meaning(name, value, names, is_live):
 
 def frame(number, f):
     """One frame, as GDB's bt shows it but without the address."""
-    text = "#%-3d%s" % (number, f.function)
+    text = ("#%d" % number).ljust(3) + " " + f.function
     if f.args is not None:
         text += " (%s)" % f.args
     if f.file:
         text += " at %s:%d" % (f.file, f.line)
+    elif f.function == "??":
+        text = "%s%#x in ??" % (text[:-2], f.pc)
     elif f.module:
         text += " from %s" % f.module
     return text

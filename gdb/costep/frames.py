@@ -34,17 +34,23 @@ def user_place(snapshot, co, rd):
     """The innermost function of `co` that is neither this library's nor
     libc's, as a Place; None: there is none."""
     def find(frame):
-        best = None
+        unnamed = libc = None   # a stripped program's frame; a frame of libc
         for _ in range(64):
             if frame is None or _is_seam(frame, co):
                 break
             place = _place(frame, rd)
-            if place and not place.is_library:
-                best = best or place
-                if not _is_libc(frame.pc()):
-                    return place
+            if _is_libc(frame.pc()):
+                libc = libc or place
+                if unnamed:
+                    break
+            elif place.is_library:
+                unnamed = None  # the one without a name before it was the library's too
+            elif frame.name():
+                return unnamed or place
+            else:
+                unnamed = unnamed or place
             frame = frame.older()
-        return best
+        return unnamed or libc
 
     if co.cpu:
         with reader.keep_selection():
@@ -101,8 +107,8 @@ def _register(frame, name):
 
 def _place(frame, rd):
     name = frame.name()
-    if name is None:
-        return None
+    if name is None:    # stripped
+        return meaning.Place("%#x" % frame.pc())
     sal = frame.find_sal()
     if sal.symtab is None:
         return meaning.Place(name, is_library=meaning.is_library_name(name))

@@ -38,6 +38,10 @@ class Layout:
         self.fields = fields  # "co.state" -> (offset, size)
         self.states = states  # names, by value
         self.envs = envs      # address of co_envs; 0: this program has none
+        # (register, offset, size) of struct coctx, in memory order.
+        self.context_fields = sorted(((f, *fields["coctx." + f]) for f in _COCTX), key=lambda f: f[1])
+        # Bytes of a struct co_stack that hold the fields we know.
+        self.stack_len = max((sum(place) for name, place in fields.items() if name.startswith("stack.")), default=0)
 
     def offset(self, name):
         return self.fields[name][0]
@@ -49,10 +53,6 @@ class Layout:
         """The unsigned number in field `name` of the struct that begins at data[base]."""
         offset, size = self.fields[name]
         return int.from_bytes(data[base + offset:base + offset + size], "little")
-
-    def context_fields(self):
-        """(register, offset, size) of struct coctx, in memory order."""
-        return sorted(((f, *self.fields["coctx." + f]) for f in _COCTX), key=lambda f: f[1])
 
 
 def from_table(reader, address):

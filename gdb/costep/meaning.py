@@ -59,6 +59,14 @@ class Names:
             self._places[pc] = self.reader.place(pc - 1) if pc else None
         return self._places[pc]
 
+    def code(self, pc, is_function=False):
+        """"function file.c:34" of the call that returns to `pc`, or of the
+        function that begins there; without symbols the address."""
+        place = self.place(pc + is_function)
+        if place:
+            return place.function if is_function else place.short
+        return "%#x" % pc if pc else "?"
+
     def describe(self, value):
         """One short phrase; "" if nothing is known."""
         if value == 0:

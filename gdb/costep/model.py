@@ -190,7 +190,7 @@ def read_context(reader, layout, address):
 
 def _context(layout, data, base, address):
     registers, saved_at = {}, {}
-    for name, offset, size in layout.context_fields():
+    for name, offset, size in layout.context_fields:
         registers[name] = int.from_bytes(data[base + offset:base + offset + size], "little")
         saved_at[name] = address + offset
     return Context(address, registers, saved_at)
@@ -215,9 +215,8 @@ def read_coroutine(reader, layout, address, is_main=False):
 
 
 def _read_stack(reader, layout, address):
-    length = max(layout.offset(f) + layout.fields[f][1] for f in ("stack.lo", "stack.hi", "stack.guard_len"))
     try:
-        data = reader.read(address, length)
+        data = reader.read(address, layout.stack_len)
     except Unreadable:
         return Stack()
     lo, hi, guard_len = (layout.get(data, 0, "stack." + f) for f in ("lo", "hi", "guard_len"))

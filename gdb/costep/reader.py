@@ -43,6 +43,9 @@ class Reader:
     def _from(self, address, length, step):
         base = address // step * step
         end = address + length
+        if end <= base + step:
+            chunk = self._chunk(base, step)
+            return None if chunk is None else chunk[address - base:end - base]
         out = b""
         while base < end:
             chunk = self._chunk(base, step)
@@ -53,9 +56,10 @@ class Reader:
         return out
 
     def _chunk(self, base, step):
-        if (base, step) not in self._chunks:
-            self._chunks[base, step] = self._get(base, step)
-        return self._chunks[base, step]
+        key = (base, step)
+        if key not in self._chunks:
+            self._chunks[key] = self._get(base, step)
+        return self._chunks[key]
 
     def _get(self, address, length):
         if length <= 0 or address < 0 or address + length > 1 << 64:

@@ -76,7 +76,8 @@ def _mark_frame(words, start, frame, caller, names):
     if end is None or not 0 <= last < len(words):
         return
     if words[last].value == caller.pc:
-        words[last].notes.append("return to " + (names.return_address(caller.pc) or caller.function))
+        words[last].notes.append("return to " + ("the entry trampoline" if caller.function == "__morestack" else
+                                                 names.return_address(caller.pc) or "%#x" % caller.pc))
         if last > max(first, 0) and words[last - 1].value == caller.rbp and caller.rbp:
             words[last - 1].notes.append("saved rbp of " + caller.function)
 
