@@ -299,6 +299,7 @@ Example: (gdb) co-stack 2 -words 20"""
     @staticmethod
     def _show(s, title, registers, get_frames, hi, limit):
         rsp = registers["rsp"]
+        hi = hi or s.reader.array_end(rsp)
         n_words = limit
         if hi:
             if not hi - (1 << 30) <= rsp <= hi:

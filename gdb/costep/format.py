@@ -34,7 +34,7 @@ def size(n_bytes):
     for unit in ("", "K", "M", "G"):
         if n_bytes < 10000 and not unit or n_bytes < 1024:
             return "%d%s" % (n_bytes, unit)
-        n_bytes //= 1024
+        n_bytes = (n_bytes + 512) // 1024
     return "%dT" % n_bytes
 
 

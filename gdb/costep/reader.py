@@ -130,6 +130,17 @@ class Reader:
             self._library_dirs = {os.path.dirname(s.symtab.fullname()) for s in symbols if s and s.symtab}
         return os.path.dirname(symtab.fullname()) in self._library_dirs
 
+    def array_end(self, address):
+        """One past the array variable that `address` lies in, or ends: where
+        a stack made by hand has its top. 0: it lies in none."""
+        symbol = self.symbol(address - 1)
+        if symbol is None or symbol.is_code:
+            return 0
+        variable = gdb.lookup_global_symbol(symbol.name) or gdb.lookup_static_symbol(symbol.name)
+        if variable is None or variable.type is None or variable.type.strip_typedefs().code != gdb.TYPE_CODE_ARRAY:
+            return 0
+        return address - 1 - symbol.offset + variable.type.sizeof
+
     def contexts(self):
         """(name, address) of the program's variables of type struct coctx."""
         try:
