@@ -214,9 +214,11 @@ Example: (gdb) co-bt 2"""
             return lines
         it = s.find(arg) if arg else s.snapshot.selected()
         if it is None:
-            return ["thread %d:" % s.cpu.number] + numbered(frames.of_thread(), [])
+            return ["thread %d:" % s.cpu.number] + numbered(frames.of_thread(True), [])
         if isinstance(it, model.Context):
-            return ["saved in %s:" % arg] + numbered(frames.of_context(it), [])
+            if not it.registers["rip"]:
+                return ["nothing has been saved in %s yet" % arg]
+            return ["saved in %s:" % arg] + numbered(frames.of_context(it, None, True), [])
         return self._one(s, it)
 
     def _one(self, s, co):
@@ -248,7 +250,12 @@ def numbered(found, shown, lines=None):
     """Append the frames to `lines`, numbered on from those `shown` before."""
     lines = [] if lines is None else lines
     for f in found:
+        if f.is_seam:
+            lines.append(format.context_seam(False))
+            continue
         if f.is_end:
+            if f.function == "co_has_no_resumer":
+                lines[-1:] = [format.context_seam(True)]
             continue
         lines.append(format.frame(len(shown), f))
         shown.append(f)
@@ -290,6 +297,8 @@ Example: (gdb) co-stack 2 -words 20"""
         if it is None:
             return self._show(s, "thread %d" % s.cpu.number, s.cpu.registers, frames.of_thread, 0, limit)
         if isinstance(it, model.Context):
+            if not it.registers["rsp"]:
+                return ["nothing has been saved in %s yet" % words[0]]
             return self._show(s, "saved in %s" % words[0], it.registers, lambda: frames.of_context(it), 0, limit)
         if it.state == "done" and not it.cpu:
             return ["coroutine %s, done: nothing on its stack means anything now" % it.label]

@@ -109,6 +109,7 @@ def registers(title, values, saved_at, names, is_live, is_new=False, width=WIDTH
     order = [r for r in meaning.SAVED if r in values]
     if is_live:
         order += [r for r in meaning.NOT_SAVED if r in values]
+    names.rsp = values.get("rsp", 0)
     rows = []
     for name in order:
         value = values[name]
@@ -154,6 +155,13 @@ def seam(co, resumer):
     if resumer:
         return "--- coroutine %s, resumed by %s ---" % (co.label, resumer.label)
     return "--- coroutine %s is %s: nobody has resumed it ---" % (co.label, co.state)
+
+
+def context_seam(is_last):
+    """The same where there are only contexts."""
+    if is_last:
+        return "--- it is suspended: nobody has swapped to it ---"
+    return "--- its first function began at the entry trampoline; below, who swapped to it ---"
 
 
 # --- co-stack -----------------------------------------------------------------------

@@ -19,15 +19,15 @@ def of(snapshot, co):
     return of_context(co.context, co)
 
 
-def of_context(context, co=None):
+def of_context(context, co=None, through_seams=False):
     with unwind.suspended(context.registers) as first:
-        return _collect(first, co)
+        return _collect(first, co, through_seams)
 
 
-def of_thread():
+def of_thread(through_seams=False):
     """The frames of the selected thread, up to a trampoline or main."""
     with reader.keep_selection(), unwind.past_main():
-        return _collect(gdb.newest_frame(), None)
+        return _collect(gdb.newest_frame(), None, through_seams)
 
 
 def user_place(snapshot, co, rd):
@@ -60,6 +60,16 @@ def user_place(snapshot, co, rd):
         return find(first)
 
 
+def _begins(made):
+    """A context written by hand may begin at a function's first instruction.
+    GDB takes it for a return address, and names the function before."""
+    block = gdb.block_for_pc(made.pc)
+    if block is not None and block.function is not None and block.start == made.pc:
+        sal = gdb.find_pc_line(made.pc)
+        made.function, made.args, made.variables = block.function.print_name, "", []
+        made.file, made.line = sal.symtab.filename, sal.line
+
+
 def _is_libc(pc):
     return os.path.basename(gdb.solib_name(pc) or "").startswith(("libc.", "libc-", "libpthread", "ld-"))
 
@@ -70,12 +80,21 @@ def _switch_to(number):
             thread.switch()
 
 
-def _collect(frame, co):
+def _collect(frame, co, through_seams=False):
+    """`through_seams`: go on as GDB does, where no coroutine says who is next."""
     found = []
     ends = False
     while frame is not None and len(found) < MAX_FRAMES:
-        ends = ends or _is_seam(frame, co)
+        is_seam = _is_seam(frame, co)
+        if is_seam and through_seams and frame.name() == "__morestack":
+            found.append(_make(frame, False))
+            found[-1].is_seam = True
+            frame = frame.older()
+            continue
+        ends = ends or is_seam or frame.pc() == 0
         found.append(_make(frame, ends))
+        if len(found) == 1 and frame.level() > 0:
+            _begins(found[0])
         if ends:
             break
         ends = frame.name() == "main" and frame.type() == gdb.NORMAL_FRAME

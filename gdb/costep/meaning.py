@@ -52,6 +52,7 @@ class Names:
         self._cos = sorted(snapshot.all, key=lambda co: co.address)
         self._co_addresses = [co.address for co in self._cos]
         self._places = {}
+        self.rsp = 0    # of the registers shown; names a stack whose bounds nobody knows
 
     def place(self, pc):
         """The place of the call that returns to `pc`."""
@@ -74,7 +75,7 @@ class Names:
         if value < 1 << 16:
             return "= %d" % value
         return (self._in_struct(value) or self._in_context(value) or self._in_stack(value)
-                or self._symbol(value))
+                or self._symbol(value) or self._near(value))
 
     def _in_struct(self, value):
         layout = self.snapshot.layout
@@ -109,17 +110,21 @@ class Names:
             return "guard of %s, %#x below its stack" % (co.label, co.stack.lo - value)
         return "stack of %s, top-%#x" % (co.label, co.stack.hi - value)
 
+    def _near(self, value):
+        return "this stack, rsp+%#x" % (value - self.rsp) if self.rsp < value < self.rsp + 4096 else ""
+
     def _symbol(self, value):
         symbol = self.reader.symbol(value)
         return str(symbol) if symbol else ""
 
     def return_address(self, value, is_live=False):
         """"function+0x12, file.c:34" if `value` is an address in code, else "".
-        The line is that of the call before it, unless it `is_live`."""
+        The line is that of the call before it, unless it `is_live`, or no
+        call can be before it: a context written by hand begins a function."""
         symbol = self.reader.symbol(value)
         if not symbol or not symbol.is_code:
             return ""
-        place = self.place(value + 1 if is_live else value)
+        place = self.place(value if symbol.offset and not is_live else value + 1)
         if place and place.file:
             return "%s, %s:%d" % (symbol, place.file.rsplit("/", 1)[-1], place.line)
         return str(symbol)

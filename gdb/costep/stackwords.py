@@ -16,6 +16,7 @@ class Frame:
     line: int = 0
     module: str = ""
     is_inline: bool = False     # shares the frame of the one that follows
+    is_seam: bool = False       # the entry trampoline; what follows is on another stack
     is_end: bool = False        # not the coroutine's: what its last function returns to
     variables: List = field(default_factory=list)   # (name, address, length)
 
@@ -75,7 +76,9 @@ def _mark_frame(words, start, frame, caller, names):
         words[first].frame = frame.function
     if end is None or not 0 <= last < len(words):
         return
-    if words[last].value == caller.pc:
+    if words[last].value == caller.pc == 0:
+        words[last].notes.append("return to nowhere: nobody called it")
+    elif words[last].value == caller.pc:
         words[last].notes.append("return to " + ("the entry trampoline" if caller.function == "__morestack" else
                                                  names.return_address(caller.pc) or "%#x" % caller.pc))
         if last > max(first, 0) and words[last - 1].value == caller.rbp and caller.rbp:

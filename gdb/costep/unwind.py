@@ -31,13 +31,13 @@ class _FirstStep(gdb.unwinder.Unwinder):
     def __init__(self):
         super().__init__("costep")
         self.enabled = False    # a plain bt costs nothing
-        self.here = None        # (rsp, rip) of the thread
+        self.level = 0          # of the thread's innermost frame that is not inlined
         self.registers = None   # those of the context
 
     def __call__(self, pending):
-        if self.here is None:
-            return None
-        if (_int(pending, "rsp"), _int(pending, "rip")) != self.here:
+        # The level, not rsp and rip: a thread that has just come back stands
+        # exactly where its context says, and that frame comes twice then.
+        if self.registers is None or pending.level() != self.level:
             return None
         # An id below the frame that comes next, as a callee's would be.
         sp = (self.registers["rsp"] - 16) & 0xffffffffffffffff
@@ -45,10 +45,6 @@ class _FirstStep(gdb.unwinder.Unwinder):
         for name in _SAVED:
             info.add_saved_register(name, gdb.Value(self.registers[name]))
         return info
-
-
-def _int(pending, register):
-    return int(pending.read_register(register)) & 0xffffffffffffffff
 
 
 _unwinder = _FirstStep()
@@ -77,16 +73,15 @@ def suspended(registers):
     Only one at a time, and frames are not valid afterwards. The selected
     thread and frame come back."""
     with reader.keep_selection(), past_main():
-        live = reader.live_registers()
         try:
-            _unwinder.here = (live["rsp"], live["rip"])
+            _unwinder.level = _innermost_level()
             _unwinder.registers = registers
             _unwinder.enabled = True
             gdb.invalidate_cached_frames()
             yield _first_frame(registers)
         finally:
             _unwinder.enabled = False
-            _unwinder.here = _unwinder.registers = None
+            _unwinder.registers = None
             gdb.invalidate_cached_frames()
 
 
@@ -94,13 +89,18 @@ def _set_past_main(on):
     gdb.execute("set backtrace past-main %s" % ("on" if on else "off"), to_string=True)
 
 
+def _innermost_level():
+    frame = gdb.newest_frame()
+    while frame.type() == gdb.INLINE_FRAME and frame.older() is not None:
+        frame = frame.older()
+    return frame.level()
+
+
 def _first_frame(registers):
     """Skip frame 0, which is the lie, and what is inlined into it."""
     frame = gdb.newest_frame()
-    for _ in range(64):
+    while frame is not None and frame.level() <= _unwinder.level:
         frame = frame.older()
-        if frame is None:
-            break
-        if frame.pc() == registers["rip"] and int(frame.read_register("rsp")) == registers["rsp"]:
-            return frame
+    if frame is not None and frame.pc() == registers["rip"]:
+        return frame
     raise Unwound("GDB cannot go to %#x, the saved resume address" % registers["rip"])
