@@ -210,7 +210,7 @@ static void in_callback(void)
 static void *misuser(void *arg)
 {
 	CHECK_EQ(co_reschedule(), 0);
-	CHECK_EQ(w.mine->is_running, true);
+	CHECK_EQ(!!w.mine->runner, true);
 	misuse_all(anywhere, "in a coroutine run by the loop");
 	misuse_all(inside, "in a coroutine run by the loop");
 	w.n_turns++;
