@@ -181,7 +181,7 @@ coctx_swap:
 	.cfi_same_value %r15
 
 	/* A jump, not a ret: the processor predicts a ret from the calls it has
-	 * seen, and would go back to our caller every time. That is 7 ns. */
+	 * seen, and would guess our caller. A wrong guess costs some nanoseconds. */
 	jmp	*%rdx
 	.cfi_endproc
 	.size	coctx_swap, . - coctx_swap

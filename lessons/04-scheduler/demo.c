@@ -67,6 +67,7 @@ static void *count(void *counter)
 		++*(long *)counter;
 		co_reschedule();
 	}
+	return NULL;
 }
 
 static int after_1000_turns(void *n)
@@ -91,7 +92,8 @@ static void show_fairness(void)
 
 /* --- 3. waiting ---------------------------------------------------------------------------- */
 
-/* A box for one number. Whoever comes to an empty box waits. */
+/* A box for one number. Whoever wants to take and finds it empty, waits;
+ * whoever wants to put and finds it full, lets the others go first. */
 static struct {
 	int is_full, number;
 	struct co *waiter;
@@ -115,6 +117,8 @@ static int box_get(void)
 
 static void box_put(int number)
 {
+	while (box.is_full)
+		co_reschedule();
 	box.number = number;
 	box.is_full = 1;
 	if (box.waiter) {
