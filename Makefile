@@ -112,7 +112,6 @@ install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 # --- lessons --------------------------------------------------------------------
 
 demo_of   = $(B)/lessons/$(NAME_$(1))/demo
-lesson_of = $(patsubst lesson%,%,$(patsubst gdb%,%,$(1)))
 
 define lesson_rules
 $(call demo_of,$(1)): $(call objects,lessons/$(NAME_$(1))/demo) $(call stage,$(1))
@@ -174,6 +173,9 @@ test-all: test ## the same in all variants and compilers
 lint: | $(WAIT) ## shellcheck, headers on their own as C11, C++17, C++20
 	@tests/lint
 
+textcheck: | $(WAIT) ## code blocks, experiments and links in the texts
+	@tests/textcheck
+
 # --- machine ------------------------------------------------------------------------
 
 # Which groups of .ci/packages are wanted, by what else is asked for.
@@ -191,4 +193,4 @@ help: ## this list
 	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
 
-.PHONY: lib install unit test test-all lint deps clean help
+.PHONY: lib install unit test test-all lint textcheck deps clean help

@@ -232,9 +232,9 @@ int co_yield(struct co *co)
 
 void co_leave_lists(struct co *co)
 {
-	if (co->cancel_wait) {
-		co->cancel_wait(co);
-		co->cancel_wait = NULL; /* I4 */
+	if (co->abandon) {
+		co->abandon(co);
+		co->abandon = NULL; /* I4 */
 	}
 	list_remove(&co->queue); /* I4 */
 }

@@ -15,8 +15,9 @@
  *  I3  exec.link is &resumer->exec.ctx while there is a resumer, and
  *      &coctx_nobody otherwise. It is cleared by the resumer, after the swap:
  *      while a swap is under way, a backtrace needs it.
- *  I4  A coroutine is linked in `queue` only when READY, and has a
- *      `cancel_wait` only when WAITING.
+ *  I4  A coroutine is linked in `queue` only when READY, and has an
+ *      `abandon` only in the middle of a call that must be told when it will
+ *      never return: when WAITING, or while it runs the loop.
  *  I5  Every coroutine but main is in env->all, from create to release.
  */
 #ifndef CO_ENV_H
@@ -44,8 +45,9 @@ struct co {
 
 	/* scheduling; lesson 4 and up */
 	struct list queue;     /* node on the loop's ready queue: I4 */
-	void (*cancel_wait)(struct co *co); /* leave every wait list, because of a release
-					       or reset. The hole that blocking calls fill. */
+	void (*abandon)(struct co *co); /* it is released or reset in the middle of a call:
+					   take it off every list. The hole that blocking
+					   calls fill; I4 */
 
 	/* for people who look */
 	uint32_t id;
@@ -108,7 +110,7 @@ int co_suspend(enum co_state state, void *blocked_at);
 /* Write co->state: the one place that does. */
 void co_set_state(struct co *co, enum co_state state);
 
-/* Take @co off the ready queue and, by its cancel_wait, off every wait list.
+/* Take @co off the ready queue and, by its abandon, off every wait list.
  * Its state stays as it is, so the caller changes or frees it. */
 void co_leave_lists(struct co *co);
 

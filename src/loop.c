@@ -75,6 +75,15 @@ static int between_turns(struct co_loop *loop, co_loop_fn *fn, void *arg)
 	return !idle || fn;
 }
 
+/* The loop no longer runs: it has ended, or @runner has yielded in its callback
+ * and is released or reset now. Either way no turn is under way. */
+static void runner_is_gone(struct co *runner)
+{
+	(void)runner;
+	thread_loop->runner = NULL;
+	thread_loop->is_stopping = false;
+}
+
 int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
 {
 	/* Before the thread gets a loop of its own: a refused call makes none. */
@@ -91,13 +100,15 @@ int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
 		errno = EBUSY;
 		return -1;
 	}
-	mine->runner = co_self();
+	struct co *me = co_self();
+	mine->runner = me;
+	me->abandon = runner_is_gone;
 	do {
 		run_turn(mine);
 		go_on = between_turns(mine, fn, arg);
 	} while (go_on > 0);
-	mine->runner = NULL;
-	mine->is_stopping = false;
+	me->abandon = NULL;
+	runner_is_gone(me);
 	return go_on;
 }
 
@@ -157,14 +168,14 @@ int co_park(void (*cancel)(struct co *co), void *blocked_at)
 		errno = EBUSY;
 		return -1;
 	}
-	me->cancel_wait = cancel;
+	me->abandon = cancel;
 	return co_suspend(CO_WAITING, blocked_at);
 }
 
 void co_wake(struct co *co)
 {
 	CO_ASSERT(co->state == CO_WAITING, "only a waiting coroutine is woken");
-	co->cancel_wait = NULL;
+	co->abandon = NULL;
 	co_set_state(co, CO_READY);
 	make_ready(thread_loop, co);
 }

@@ -408,7 +408,7 @@ static void cancel(struct co *co)
 static void *wait_in(void *state)
 {
 	if ((enum co_state)(intptr_t)state == CO_WAITING)
-		co_self()->cancel_wait = cancel;
+		co_self()->abandon = cancel;
 	CHECK_EQ(co_suspend((enum co_state)(intptr_t)state, NULL), 0);
 	return NULL;
 }
@@ -538,12 +538,12 @@ static void reset_states(void)
 		CHECK_EQ(co_status(co), CO_NEW);
 		CHECK(list_empty(&queue));
 		CHECK(!list_linked(&co->queue));
-		CHECK_EQ(co->cancel_wait, NULL);
+		CHECK_EQ(co->abandon, NULL);
 		CHECK_EQ(n_cancelled, releasable[i] == CO_WAITING);
 		if (n_cancelled)
 			CHECK_EQ(cancelled, co);
 		resume(co);
-		co->cancel_wait = NULL;
+		co->abandon = NULL;
 		release(co);
 	}
 }

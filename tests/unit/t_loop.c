@@ -608,6 +608,39 @@ static void random_schedule(void)
 	CHECK(n_runs > n_steps);
 }
 
+/* --- a runner that never comes back ------------------------------------------------ */
+
+static int yield_in_callback(void *arg)
+{
+	(void)arg;
+	co_yield_ct();
+	return -1;
+}
+
+static void *run_loop_and_yield(void *arg)
+{
+	co_eventloop(NULL, yield_in_callback, NULL);
+	return arg;
+}
+
+static void runner_released(void)
+{
+	struct co *co;
+
+	for (int by_reset = 0; by_reset < 2; by_reset++) {
+		CHECK_EQ(co_create(&co, NULL, run_loop_and_yield, NULL), 0);
+		CHECK_EQ(co_resume(co), 0);
+		CHECK_EQ(co_status(co), CO_SUSPENDED);
+		CHECK_FAILS(co_eventloop(NULL, NULL, NULL), -1, EBUSY);
+		if (by_reset)
+			CHECK_EQ(co_reset(co), 0);
+		CHECK_EQ(co_release(co), 0);
+		CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
+		co_env_check();
+		co_loop_check();
+	}
+}
+
 static const struct test_case cases[] = {
 	{ "callback", "the callback is called after each turn, and -1 ends the loop", callback, 0, 0 },
 	{ "callback_values", "only -1 ends the loop", callback_values, 0, 0 },
@@ -625,6 +658,7 @@ static const struct test_case cases[] = {
 	{ "release_ready", "a ready one that is released or reset does not run", release_ready, 0, 0 },
 	{ "release_in_turn", "one can be released or reset by another in the very turn it is in", release_in_turn, 0, 0 },
 	{ "only_the_loop_resumes", "who is ready or waits cannot be resumed by hand", only_the_loop_resumes, 0, 0 },
+	{ "runner_released", "a loop whose runner is released in its callback can run again", runner_released, 0, 0 },
 	{ "re_entry", "a running loop cannot be entered again, and its runner cannot wait", re_entry, 0, 0 },
 	{ "in_coroutine", "a coroutine can run the loop", in_coroutine, 0, 0 },
 	{ "nested", "one resumed inside a turn goes on by the loop", nested, 0, 0 },

@@ -19,7 +19,7 @@ static void cancel(struct co *co)
 static void *suspend_as(void *state)
 {
 	if ((enum co_state)(intptr_t)state == CO_WAITING)
-		co_self()->cancel_wait = cancel;
+		co_self()->abandon = cancel;
 	CHECK_EQ(co_suspend((enum co_state)(intptr_t)state, NULL), 0);
 	return NULL;
 }
@@ -59,8 +59,8 @@ static void end(void)
 	CHECK_EQ(co_resume(w.suspended), 0);
 	CHECK_EQ(co_status(w.suspended), CO_DONE);
 	CHECK_EQ(co_status(w.ready), CO_READY);
-	CHECK_EQ(w.waiting->cancel_wait, cancel);
-	w.waiting->cancel_wait = NULL;
+	CHECK_EQ(w.waiting->abandon, cancel);
+	w.waiting->abandon = NULL;
 	struct co *all[] = { w.fresh, w.suspended, w.ready, w.waiting, w.done };
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		CHECK_EQ(co_release(all[i]), 0);

@@ -1,0 +1,34 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The texts: what they quote stands in the source, what they run prints that.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	cd "$BATS_TEST_DIRNAME/.."
+}
+
+@test "every code block, experiment and link in the texts holds" {
+	run -0 tests/textcheck
+	echo "$output"
+}
+
+@test "a text that quotes what is not there is found out" {
+	text=$(mktemp -p . --suffix=.md)
+	printf '%s\n' '```c src=src/loop.c' 'int no_such_line;' '```' '```sh run' 'echo one' '```' '```text' 'two' '```' \
+		'[x](no/such/file)' >"$text"
+	run tests/textcheck "$text"
+	rm -f "$text"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"do not stand in src/loop.c"* ]]
+	[[ $output == *"print something else"* ]]
+	[[ $output == *"leads nowhere"* ]]
+}
+
+@test "each lesson prints what its expected.txt says" {
+	for n in 1 2 3 4; do
+		run -0 make --no-print-directory "lesson$n"
+		echo "$output"
+	done
+}
