@@ -38,7 +38,7 @@ static void *throws(void *)
 	throw std::runtime_error("out of a coroutine");
 }
 
-/* An _exit here, or a return, and the case would not die as it must. */
+/* Were it caught here, the case would not die as it must. */
 static void resume_and_catch(struct co *co)
 {
 	try {
@@ -166,6 +166,8 @@ static void resumed_while_unwinding(void)
 static void *yields_in_handler(void *arg)
 {
 	std::string mine = (const char *)arg;
+	CHECK(!std::current_exception());
+	CHECK_EQ(std::uncaught_exceptions(), 0);
 	try {
 		throw std::runtime_error(mine);
 	} catch (...) {
@@ -192,6 +194,41 @@ static void handlers_interleave(void)
 	CHECK_EQ(co_resume(a), 0);
 	CHECK_EQ(co_resume(b), 0);
 	CHECK_EQ(co_status(b), CO_DONE);
+}
+
+/* Starts one coroutine and lets another go on, while an exception flies. */
+struct resumes_when_thrown {
+	struct co *fresh, *suspended;
+	~resumes_when_thrown()
+	{
+		CHECK_EQ(std::uncaught_exceptions(), 1);
+		CHECK_EQ(co_resume(fresh), 0);
+		CHECK_EQ(co_resume(suspended), 0);
+		CHECK_EQ(std::uncaught_exceptions(), 1);
+	}
+};
+
+static void resumer_has_exceptions(void)
+{
+	struct co *a = create(yields_in_handler, (void *)"a");
+	struct co *b = create(yields_in_handler, (void *)"b");
+	struct co *c = create(yields_in_handler, (void *)"c");
+	bool is_caught = false;
+
+	CHECK_EQ(co_resume(a), 0);
+	try {
+		resumes_when_thrown last = { b, a };
+		throw std::logic_error("main's");
+	} catch (const std::logic_error &) {
+		is_caught = true;
+		CHECK_EQ(co_resume(c), 0); /* new: has none in hand */
+		CHECK_EQ(co_resume(b), 0);
+		CHECK(std::current_exception() != nullptr);
+	}
+	CHECK(is_caught);
+	CHECK(!std::current_exception());
+	CHECK_EQ(co_resume(c), 0);
+	CHECK_EQ(co_status(c), CO_DONE);
 }
 
 /* --- the thread ends inside a coroutine ---------------------------------------------- */
@@ -258,6 +295,7 @@ static const struct test_case cases[] = {
 	{ "resumed_while_unwinding", "a destructor may resume a coroutine that throws and catches",
 	  resumed_while_unwinding, 0, nullptr },
 	{ "handlers_interleave", "each coroutine has its own exception in hand", handlers_interleave, 0, nullptr },
+	{ "resumer_has_exceptions", "and none of its resumer's, flying or caught", resumer_has_exceptions, 0, nullptr },
 #ifndef CO_TSAN /* its pthread_exit knows only threads' own stacks */
 	{ "thread_exit", "pthread_exit in a coroutine ends the thread, and unwinds its resumers", thread_exit, 0, nullptr },
 	{ "thread_cancel", "so does pthread_cancel", thread_cancel, 0, nullptr },
