@@ -26,7 +26,7 @@
 extern void *const coctx_entry; /* an address in the trampoline */
 int main(int argc, char **argv);
 
-enum { MAX_FRAMES = 64, ALT_STACK = 512 * 1024 };
+enum { MAX_FRAMES = 64, ALT_STACK = 512 * 1024, RSP = NESTED_REGISTERS, N_REGISTERS };
 
 /* --- one walk ------------------------------------------------------------------ */
 
@@ -36,7 +36,7 @@ struct walk {
 	bool is_complete; /* the unwinder says: the outermost frame */
 	bool has_registers;
 	uintptr_t ip[MAX_FRAMES];
-	unsigned long registers[MAX_FRAMES][NESTED_REGISTERS]; /* rbx rbp r12 r13 r14 r15 */
+	unsigned long registers[MAX_FRAMES][N_REGISTERS]; /* rbx rbp r12 r13 r14 r15 rsp */
 };
 
 /* libunwind has functions of these names too, and is linked first: ask for
@@ -45,6 +45,7 @@ static struct {
 	_Unwind_Reason_Code (*backtrace)(_Unwind_Trace_Fn, void *);
 	uintptr_t (*get_ip)(struct _Unwind_Context *);
 	uintptr_t (*get_register)(struct _Unwind_Context *, int);
+	uintptr_t (*get_rsp)(struct _Unwind_Context *);
 	void *(*find_function)(void *);
 } libgcc;
 
@@ -62,6 +63,7 @@ static void libgcc_load(void)
 	*(void **)&libgcc.backtrace = libgcc_symbol("_Unwind_Backtrace");
 	*(void **)&libgcc.get_ip = libgcc_symbol("_Unwind_GetIP");
 	*(void **)&libgcc.get_register = libgcc_symbol("_Unwind_GetGR");
+	*(void **)&libgcc.get_rsp = libgcc_symbol("_Unwind_GetCFA");
 	*(void **)&libgcc.find_function = libgcc_symbol("_Unwind_FindEnclosingFunction");
 }
 
@@ -83,6 +85,7 @@ static _Unwind_Reason_Code libgcc_frame(struct _Unwind_Context *context, void *a
 		return _URC_NORMAL_STOP;
 	for (int i = 0; i < NESTED_REGISTERS; i++)
 		w->registers[w->n][i] = libgcc.get_register(context, dwarf_numbers[i]);
+	w->registers[w->n][RSP] = libgcc.get_rsp(context);
 	w->ip[w->n++] = ip;
 	return _URC_NO_REASON;
 }
@@ -100,8 +103,8 @@ static void walk_libgcc(struct walk *w, ucontext_t *uc)
  * it holds a return address. */
 static void walk_from(struct walk *w, ucontext_t *uc, int flag)
 {
-	static const unw_regnum_t names[NESTED_REGISTERS] = { UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_R12,
-							      UNW_X86_64_R13, UNW_X86_64_R14, UNW_X86_64_R15 };
+	static const unw_regnum_t names[N_REGISTERS] = { UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_R12, UNW_X86_64_R13,
+							 UNW_X86_64_R14, UNW_X86_64_R15, UNW_X86_64_RSP };
 	unw_cursor_t cursor;
 	int more = unw_init_local2(&cursor, uc, flag) == 0;
 
@@ -112,7 +115,7 @@ static void walk_from(struct walk *w, ucontext_t *uc, int flag)
 
 		unw_get_reg(&cursor, UNW_REG_IP, &value);
 		w->ip[w->n] = value;
-		for (int i = 0; i < NESTED_REGISTERS; i++) {
+		for (int i = 0; i < N_REGISTERS; i++) {
 			unw_get_reg(&cursor, names[i], &value);
 			w->registers[w->n][i] = value;
 		}
@@ -246,8 +249,8 @@ static const char *fault_of(const struct walk *w, int owner, bool is_interrupted
 /* --- stepping --------------------------------------------------------------------- */
 
 /* @a without its first @from_a frames equals @b without its first @from_b, and
- * so do the callee-saved registers where they begin. The unwinders do not
- * agree whether _start, which nobody called, is a frame. */
+ * so do rsp and the callee-saved registers where they begin. The unwinders do
+ * not agree whether _start, which nobody called, is a frame. */
 static bool same_callers(const struct walk *a, int from_a, const struct walk *b, int from_b)
 {
 	int n_a = a->n - from_a, n_b = b->n - from_b;
