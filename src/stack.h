@@ -37,7 +37,10 @@ struct co_stack;
 /* What a kind of stack does its own way. */
 struct co_stack_ops {
 	/* Leave @from and go on as @to, whose stack this is. NULL: a plain
-	 * coctx_swap does it. The hole that shared stacks fill (lesson 10). */
+	 * coctx_swap does it. The hole that shared stacks fill (lesson 10).
+	 * It calls annotate_leave right before its coctx_swap, not earlier: a
+	 * sanitizer that has been told of the switch would take the rest of
+	 * this function's work for the other execution's. */
 	void (*enter)(struct co_exec *from, struct co_exec *to);
 	/* Give the stack back. Nobody may be standing on it. NULL: cannot be
 	 * given back (a thread's own). */

@@ -12,10 +12,11 @@ void co_swap_arrived(struct co_exec *me)
 
 void co_swap(struct co_exec *from, struct co_exec *to)
 {
-	annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
-	if (to->stack->ops->enter)
+	if (to->stack->ops->enter) {
 		to->stack->ops->enter(from, to);
-	else
+	} else {
+		annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
 		coctx_swap(&from->ctx, &to->ctx);
+	}
 	co_swap_arrived(from);
 }

@@ -250,9 +250,11 @@ enum {
 #ifdef CO_TSAN
 	DEPTH = 1000, /* it takes its fibers from a table of a few thousand */
 	LIVES = 2000,
+	N_IDS = 1200,
 #else
 	DEPTH = 10000,
 	LIVES = 20000,
+	N_IDS = 3000,
 #endif
 };
 
@@ -291,6 +293,79 @@ static void any_depth(void)
 	check_all();
 	CHECK(list_empty(&co_get_curr_thread_env()->all));
 	CHECK_EQ(co_stack_stats().lent, 0);
+}
+
+/* A kind of stack with a way in of its own, as shared stacks have. It looks
+ * around in the middle of each swap, where a debugger may stop too. */
+static struct {
+	struct co_stack_source source;
+	struct co_stack stack;
+	struct co_stack *inner; /* where the bytes really are */
+	int n_got, n_put, n_down, n_up;
+} odd;
+
+static void odd_enter(struct co_exec *from, struct co_exec *to)
+{
+	struct co *leaves = container_of(from, struct co, exec), *comes = container_of(to, struct co, exec);
+
+	CHECK_EQ(co_self(), comes);
+	if (comes->resumer == leaves) {
+		CHECK_EQ(to->link, &from->ctx);
+		odd.n_down++;
+	} else {
+		/* Going back. The link stays until the swap is over: a backtrace needs it. */
+		CHECK_EQ(leaves->resumer, comes);
+		CHECK_EQ(from->link, &to->ctx);
+		odd.n_up++;
+	}
+	annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
+	coctx_swap(&from->ctx, &to->ctx);
+}
+
+static void odd_put(struct co_stack *stack)
+{
+	CHECK_EQ(stack, &odd.stack);
+	odd.inner->ops->put(odd.inner);
+	odd.n_put++;
+}
+
+static struct co_stack *odd_get(struct co_stack_source *source)
+{
+	static const struct co_stack_ops ops = { .enter = odd_enter, .put = odd_put };
+
+	CHECK_EQ(source, &odd.source);
+	odd.inner = co_stack_get(CO_STACK_DEFAULT);
+	odd.stack = *odd.inner;
+	odd.stack.ops = &ops;
+	odd.n_got++;
+	return &odd.stack;
+}
+
+static void *resume_twice(void *arg)
+{
+	for (int i = 0; i < 2; i++)
+		resume(arg);
+	yield();
+	return arg;
+}
+
+static void stacks_own_way(void)
+{
+	struct co *inner = make(yield_once, NULL), *outer;
+	struct co_attr attr = { .share_stack = &odd.source };
+
+	odd.source.get = odd_get;
+	CHECK_EQ(co_create(&outer, &attr, resume_twice, inner), 0);
+	CHECK_EQ(odd.n_got, 1);
+	resume(outer);
+	resume(outer);
+	CHECK_EQ(co_status(outer), CO_DONE);
+	CHECK_EQ(odd.n_down, 2); /* by main */
+	CHECK_EQ(odd.n_up, 2);   /* by inner: a yield and its end */
+	CHECK_EQ(odd.n_put, 0);
+	release(outer);
+	CHECK_EQ(odd.n_put, 1);
+	release(inner);
 }
 
 /* --- what belongs to a coroutine ------------------------------------------------- */
@@ -517,6 +592,7 @@ static void reset_runs_again(void)
 		check_all();
 		CHECK_EQ(co_status(co), CO_NEW);
 		CHECK_EQ(co_result(co), NULL);
+		CHECK_EQ(co->result, NULL);
 		CHECK_EQ(co->blocked_at, NULL);
 		CHECK_EQ(co_id(co), id);
 		CHECK_EQ(strcmp(co_name(co), "again"), 0);
@@ -570,7 +646,7 @@ static void ids(void)
 	uint32_t last = 0;
 
 	/* More than one block of ids, and some given back in between. */
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < N_IDS; i++) {
 		struct co *co;
 		CHECK_EQ(co_create(&co, NULL, return_arg, NULL), 0);
 		CHECK(co_id(co) > last);
@@ -771,6 +847,8 @@ static const struct test_case cases[] = {
 	{ "yield_order", "A resumes B resumes C: yields go back C, B, A, main", yield_order, 0, NULL },
 	{ "another_resumer", "a yield goes back to whoever resumed last", another_resumer, 0, NULL },
 	{ "any_depth", "resumes nest to any depth", any_depth, 0, NULL },
+	{ "stacks_own_way", "a stack's own way in is taken, with resumer and link in place meanwhile", stacks_own_way, 0,
+	  NULL },
 	{ "own_errno", "errno is the coroutine's own", own_errno, 0, NULL },
 	{ "own_rounding", "the rounding mode is the coroutine's own, at first its maker's", own_rounding, 0, NULL },
 	{ "inside_qsort", "five coroutines yield inside qsort and all arrays end up sorted", inside_qsort, 0, NULL },
