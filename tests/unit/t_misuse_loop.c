@@ -6,7 +6,7 @@
 
 static struct {
 	struct co_loop *mine, *aliens;
-	struct co *ready, *waiting;
+	struct co *ready, *waiting, *aliens_ready;
 	struct co *main, *runner; /* runner: in whom the loop runs */
 	int n_ran;                /* of ready and waiting, to the end */
 	int n_turns;              /* of the loop, as its callback counts them */
@@ -17,12 +17,6 @@ static void add_loops(struct misuse_picture *p)
 	if (w.mine)
 		misuse_add(p, w.mine, sizeof(*w.mine));
 	misuse_add(p, w.aliens, sizeof(*w.aliens));
-}
-
-static void make_aliens_loop(void)
-{
-	w.aliens = co_get_epoll_ct();
-	CHECK(w.aliens != NULL);
 }
 
 static void cancel(struct co *co)
@@ -43,6 +37,21 @@ static void *park_once(void *arg)
 	CHECK_EQ(co_park(cancel, NULL), 0);
 	w.n_ran++;
 	return arg;
+}
+
+static void *reschedule_for_ever(void *arg)
+{
+	while (co_reschedule() == 0)
+		;
+	return arg;
+}
+
+static void make_aliens_loop(void)
+{
+	w.aliens = co_get_epoll_ct();
+	CHECK(w.aliens != NULL);
+	CHECK_EQ(co_create(&w.aliens_ready, NULL, reschedule_for_ever, NULL), 0);
+	CHECK_EQ(co_resume(w.aliens_ready), 0);
 }
 
 static void begin(void)
@@ -132,9 +141,9 @@ static const struct misuse anywhere[] = {
 	{ "eventloop: another thread's", run_aliens, NULL, EXDEV },
 	{ "resume: one that waits for its turn", call_resume, &w.ready, EBUSY },
 	{ "resume: one that is parked", call_resume, &w.waiting, EBUSY },
-	{ "resume: another thread's", call_resume, &alien.suspended, EXDEV },
-	{ "release: another thread's", call_release, &alien.suspended, EXDEV },
-	{ "reset: another thread's", call_reset, &alien.suspended, EXDEV },
+	{ "resume: one on another thread's queue", call_resume, &w.aliens_ready, EXDEV },
+	{ "release: one on another thread's queue", call_release, &w.aliens_ready, EXDEV },
+	{ "reset: one on another thread's queue", call_reset, &w.aliens_ready, EXDEV },
 	{ 0 },
 };
 
