@@ -105,7 +105,7 @@ static inline void annotate_stack_is_fresh(void *lo, void *hi)
 
 static inline void annotate_exec_init(struct co_annotation *a, bool is_threads_own)
 {
-	*a = (struct co_annotation){ 0 };
+	*a = (struct co_annotation){ NULL, NULL, false };
 	(void)is_threads_own;
 #ifdef CO_TSAN
 	a->tsan_fiber = is_threads_own ? __tsan_get_current_fiber() : __tsan_create_fiber(0);

@@ -70,7 +70,9 @@ struct co_env {
 	struct co *running;    /* I1 */
 	struct list all;       /* oldest first; I5 */
 	struct list in_envs;   /* node of co_envs */
-	struct list at_exit;   /* struct co_at_exit: run when the thread ends */
+	struct list at_exit;   /* struct co_at_exit: run when the thread ends, the first
+				  on the list first; put yours in front, so that a higher
+				  layer's comes before those that it uses */
 	pid_t tid;             /* the kernel's number for the thread */
 	uint32_t next_id, end_id; /* ids [next, end) are ours to give */
 	struct co_stack threads_stack; /* main's */

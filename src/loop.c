@@ -43,8 +43,17 @@ struct co_loop *co_get_epoll_ct(void)
 	list_init(&loop->ready);
 	list_init(&loop->turn);
 	loop->at_exit.fn = loop_free;
-	list_append(&env->at_exit, &loop->at_exit.node);
+	list_insert(&env->at_exit, &loop->at_exit.node);
 	return thread_loop = loop;
+}
+
+/* The loop no longer runs: it has ended, or @runner has yielded in its callback
+ * and is released or reset now. Either way no turn is under way. */
+static void runner_is_gone(struct co *runner)
+{
+	(void)runner;
+	thread_loop->runner = NULL;
+	thread_loop->is_stopping = false;
 }
 
 /* Run everything that is ready now, once. What becomes ready meanwhile waits
@@ -73,15 +82,6 @@ static int between_turns(struct co_loop *loop, co_loop_fn *fn, void *arg)
 	if (idle && fn)
 		sched_yield(); /* only fn can change anything now; it decides */
 	return !idle || fn;
-}
-
-/* The loop no longer runs: it has ended, or @runner has yielded in its callback
- * and is released or reset now. Either way no turn is under way. */
-static void runner_is_gone(struct co *runner)
-{
-	(void)runner;
-	thread_loop->runner = NULL;
-	thread_loop->is_stopping = false;
 }
 
 int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
@@ -149,7 +149,7 @@ int co_reschedule(void)
 	}
 	loop->runner = me;
 	run_turn(loop);
-	loop->runner = NULL;
+	runner_is_gone(me);
 	return 0;
 }
 

@@ -48,7 +48,7 @@ struct co_loop *co_get_epoll_ct(void);
 int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg);
 
 /* Make @loop return at the end of its present turn; if it does not run, of
- * its next. Errors: EXDEV. */
+ * its next. Errors: EINVAL NULL; EXDEV. */
 int co_loop_stop(struct co_loop *loop);
 
 /* Give the others a turn: the caller goes to the end of the queue.
