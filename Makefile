@@ -184,6 +184,10 @@ GROUPS := lesson debug $(if $(filter test% unit lint,$(MAKECMDGOALS)),test)
 deps: ## install the Debian packages that are missing; with `test`: those for tests too
 	@.ci/deps $(GROUPS)
 
+# What scripts ask: `make -s print-LESSONS`.
+print-%:
+	@echo '$($*)'
+
 clean: ## remove everything that was built
 	rm -rf build
 
