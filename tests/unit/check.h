@@ -203,4 +203,14 @@ const char *__asan_default_options(void)
 	return "handle_segv=0:handle_abort=0:allow_user_segv_handler=1";
 }
 
+#ifdef __cplusplus
+extern "C"
+#endif
+	__attribute__((used, visibility("default"))) const char *
+	__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "handle_segv=0:handle_abort=0:report_signal_unsafe=0:die_after_fork=0";
+}
+
 #endif

@@ -241,7 +241,7 @@ static void short_threads(void *(*fn)(void *), int n)
 {
 	for (int i = 0; i < 20; i++) /* what libc keeps for threads, it has then */
 		run_threads(1, fn);
-	size_t fds = count_fds(), maps = count_maps(), resident = resident_bytes();
+	size_t fds = count_fds(), maps = count_maps(), resident = resident_bytes(), mapped = mapped_bytes();
 	for (int i = 0; i < rounds(n); i++)
 		run_threads(1, fn);
 	printf("# maps %zu -> %zu, resident KiB %zu -> %zu\n", maps, count_maps(), resident / 1024,
@@ -253,6 +253,7 @@ static void short_threads(void *(*fn)(void *), int n)
 		return;
 	CHECK_EQ(count_maps(), maps);
 	CHECK(resident_bytes() <= resident + 512 * 1024);
+	CHECK(mapped_bytes() <= mapped + 1024 * 1024);
 }
 
 static void all_is_freed(void)
@@ -301,6 +302,7 @@ static void *ends_in_coroutine(void *arg)
 
 static void exit_in_coroutine(void)
 {
+	SKIP_IF_WATCHED(); /* sanitizers take the end of a thread on their own stack only */
 	struct co *mine;
 	pthread_t t;
 	void *result;
@@ -339,11 +341,13 @@ static void *is_cancelled(void *arg)
 
 static void cancel_in_coroutine(void)
 {
+	SKIP_IF_WATCHED(); /* sanitizers take the end of a thread on their own stack only */
 	short_threads(is_cancelled, 50);
 }
 
 static void main_exits(void)
 {
+	SKIP_IF_WATCHED(); /* sanitizers take the end of a thread on their own stack only */
 	struct co *co;
 
 	CHECK_EQ(co_create(&co, NULL, end_thread, NULL), 0);
@@ -363,6 +367,8 @@ static void late(void *arg)
 
 	CHECK_EQ(co_create(&co, NULL, yield_for_ever, arg), 0);
 	CHECK_EQ(co_resume(co), 0);
+	CHECK_EQ(co_get_epoll_ct()->env, co_get_curr_thread_env());
+	CHECK(!list_empty(&co_get_curr_thread_env()->at_exit)); /* a new loop, too */
 }
 
 static void *with_late_key(void *arg)
@@ -370,6 +376,7 @@ static void *with_late_key(void *arg)
 	struct co *co;
 
 	CHECK_EQ(co_create(&co, NULL, yield_for_ever, NULL), 0);
+	CHECK(co_get_epoll_ct() != NULL);
 	pthread_setspecific(late_key, "x");
 	return arg;
 }

@@ -55,6 +55,16 @@ static inline size_t resident_bytes(void)
 	return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+static inline size_t mapped_bytes(void)
+{
+	unsigned long total;
+	FILE *f = fopen("/proc/self/statm", "r");
+	CHECK(f != NULL);
+	CHECK_EQ(fscanf(f, "%lu", &total), 1);
+	fclose(f);
+	return total * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 static inline size_t count_maps(void)
 {
 	size_t n = 0;
