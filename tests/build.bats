@@ -1,0 +1,239 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What the Makefile promises: targets, the installed tree, messages.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/.." || return 1
+	make -s lib
+	export TREE=$BATS_FILE_TMPDIR/tree
+	make -s install PREFIX="$TREE/usr"
+}
+
+setup() {
+	cd "$BATS_TEST_DIRNAME/.." || return 1
+}
+
+value() {
+	make -s "print-$1"
+}
+
+# A directory with the tools of this machine, but without those named.
+path_without() {
+	local dir=$BATS_TEST_TMPDIR/bin tool where
+	mkdir -p "$dir"
+	for where in /usr/local/bin /usr/bin /bin; do
+		for tool in "$where"/*; do
+			[ -e "$dir/${tool##*/}" ] || ln -s "$tool" "$dir/${tool##*/}"
+		done
+	done
+	for tool; do rm -f "$dir/$tool"; done
+	echo "$dir"
+}
+
+# --- targets ------------------------------------------------------------------------
+
+@test "make help names every target that is not a file" {
+	run -0 make -s help
+	help=$output
+	targets=$(make -pnq 2>/dev/null | sed -nE 's/^\.PHONY: *(.*)/\1/p' | tr ' ' '\n' |
+		grep -v '[$]' | sort -u) # not the templates
+	[ "$(wc -w <<<"$targets")" -gt 8 ]
+	for target in $targets; do
+		name=$(sed -E 's/[0-9]+$/N/' <<<"$target")
+		echo "target $target, in the help as $name"
+		grep -qE "^  make $name +[^ ]" <<<"$help"
+	done
+}
+
+@test "an unknown variant is refused with the four that there are" {
+	run -2 make VARIANT=fast lib
+	[[ $output == *"VARIANT=fast is unknown; choose debug, release, asan or tsan"* ]]
+}
+
+@test "without bats, tests say which command installs it" {
+	path=$(path_without bats)
+	t=$(value B)/tests/$(value UNIT | tr ' ' '\n' | grep -m 1 t_stack)
+	make -s "$t"
+	PATH=$path run -1 tests/run "$t"
+	[[ $output == *"bats is missing"*"make deps test"* ]]
+}
+
+@test "without shellcheck, lint says which command installs it" {
+	PATH=$(path_without shellcheck) run -1 tests/lint
+	[[ $output == *"shellcheck is missing"*"make deps lint"* ]]
+}
+
+@test "without gdb, make gdbN says which package is missing" {
+	[ -x lessons/gdb ] || skip "lessons/gdb is not there yet"
+	path=$(path_without gdb)
+	PATH=$path run make -s gdb1
+	[ "$status" -ne 0 ]
+	[[ $output == *gdb*"make deps"* ]]
+}
+
+@test "make deps with nothing missing is silent" {
+	groups=$(make -s print-GROUPS deps test | head -1)
+	for group in $groups; do
+		for package in $(awk -v g="$group" '!/^#/ && $2 == g { print $1 }' .ci/packages); do
+			dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+				skip "$package is missing here"
+		done
+	done
+	# shellcheck disable=SC2086 # words on purpose
+	run -0 .ci/deps $groups
+	[ -z "$output" ]
+}
+
+@test "a build from nothing takes no network and no warning" {
+	cp -r Makefile asm src lessons "$BATS_TEST_TMPDIR/"
+	start=$(date +%s%N)
+	run -0 make -C "$BATS_TEST_TMPDIR" -j 2 lib
+	echo "# the library from nothing: $((($(date +%s%N) - start) / 1000000)) ms" >&3
+	[[ $output != *warning* ]]
+}
+
+# --- the installed tree ----------------------------------------------------------------
+
+flags() {
+	PKG_CONFIG_PATH=$TREE/usr/lib/pkgconfig pkg-config "$@" costep
+}
+
+write_c() {
+	cat >"$BATS_TEST_TMPDIR/user.c" <<-'END'
+		#include <costep.h>
+		#include <stdio.h>
+		static void *count(void *arg) { for (int i = 0; i < 3; i++) { printf("%d\n", i); co_yield_ct(); } return arg; }
+		int main(void)
+		{
+			struct co *co;
+			if (co_create(&co, NULL, count, NULL) != 0) return 1;
+			while (co_status(co) != CO_DONE) co_resume(co);
+			return co_release(co);
+		}
+	END
+}
+
+write_cxx() {
+	cat >"$BATS_TEST_TMPDIR/user.cpp" <<-'END'
+		#include <costep.h>
+		#include <iostream>
+		static void *count(void *arg) { for (int i = 0; i < 3; i++) { std::cout << i << std::endl; co_yield_to(co_self()); } return arg; }
+		int main()
+		{
+			struct co *co;
+			if (co_create(&co, nullptr, count, nullptr) != 0) return 1;
+			while (co_status(co) != CO_DONE) co_resume(co);
+			return co_release(co);
+		}
+	END
+}
+
+# shellcheck disable=SC2046 # pkg-config prints words
+@test "a C program builds with pkg-config against the installed tree and runs" {
+	write_c
+	for cc in gcc clang; do
+		$cc -std=c11 -Wall -Werror "$BATS_TEST_TMPDIR/user.c" $(flags --cflags --libs) -o "$BATS_TEST_TMPDIR/shared"
+		LD_LIBRARY_PATH=$TREE/usr/lib run -0 "$BATS_TEST_TMPDIR/shared"
+		[ "$output" = $'0\n1\n2' ]
+		readelf -d "$BATS_TEST_TMPDIR/shared" | grep -q 'NEEDED.*libcostep.so.0'
+		$cc -std=c11 -Wall -Werror -static "$BATS_TEST_TMPDIR/user.c" $(flags --static --cflags --libs) \
+			-o "$BATS_TEST_TMPDIR/static" 2>"$BATS_TEST_TMPDIR/log" || { cat "$BATS_TEST_TMPDIR/log"; false; }
+		run -0 "$BATS_TEST_TMPDIR/static"
+		[ "$output" = $'0\n1\n2' ]
+	done
+}
+
+# shellcheck disable=SC2046
+@test "a C++20 program builds with pkg-config against the installed tree and runs" {
+	write_cxx
+	for cxx in g++ clang++; do
+		$cxx -std=c++20 -Wall -Werror "$BATS_TEST_TMPDIR/user.cpp" $(flags --cflags --libs) -o "$BATS_TEST_TMPDIR/shared"
+		LD_LIBRARY_PATH=$TREE/usr/lib run -0 "$BATS_TEST_TMPDIR/shared"
+		[ "$output" = $'0\n1\n2' ]
+		$cxx -std=c++20 "$BATS_TEST_TMPDIR/user.cpp" $(flags --cflags) "$TREE/usr/lib/libcostep.a" -lpthread -ldl \
+			-o "$BATS_TEST_TMPDIR/static"
+		run -0 "$BATS_TEST_TMPDIR/static"
+		[ "$output" = $'0\n1\n2' ]
+	done
+}
+
+@test "DESTDIR stays out of what pkg-config says" {
+	make -s install PREFIX=/opt/costep DESTDIR="$BATS_TEST_TMPDIR/pack"
+	pc=$BATS_TEST_TMPDIR/pack/opt/costep/lib/pkgconfig/costep.pc
+	grep -q '^prefix=/opt/costep$' "$pc"
+	! grep -q "$BATS_TEST_TMPDIR" "$pc"
+}
+
+@test "installed headers include nothing that is not installed" {
+	cd "$TREE/usr/include/costep"
+	for header in $(sed -nE 's/^#include "([^"]+)".*/\1/p' ./*.h | sort -u); do
+		echo "$header"
+		[ -f "$header" ]
+	done
+}
+
+# --- the binaries -----------------------------------------------------------------------
+
+@test "nothing that is linked asks for an executable stack" {
+	files=(build/libcostep.so "$(value B)"/tests/t_*)
+	for f in "${files[@]}" "$(value B)"/lessons/*/demo; do
+		[ -f "$f" ] || continue
+		echo "$f"
+		readelf -lW "$f" | grep -E 'GNU_STACK.* RW +0x'
+	done
+}
+
+@test "the shared library exports the public functions and nothing else" {
+	declared=$(for h in $(value PUBLIC_HEADERS); do
+		# Names before a "(" that end a declaration, and the extern tables.
+		gcc -E -P -Isrc "src/$h.h" | tr '\n' ' ' | sed 's/[;{}]/&\n/g' |
+			grep -oE '\b(co|coctx)_[a-z_]+( *\([^()]*(\([^()]*\)[^()]*)*\) *;|;)' | sed -E 's/[ (;].*//'
+	done | sort -u)
+	exported=$(nm -D --defined-only build/libcostep.so | awk '{ print $3 }' | sort -u)
+	echo "exported: $exported"
+	! grep -vE '^(co|coctx)_' <<<"$exported" || false
+	for name in $exported; do
+		echo "exported: $name"
+		grep -qx "$name" <<<"$declared"
+	done
+	for name in co_create co_resume co_yield co_release co_eventloop coctx_swap coctx_make co_debug_layout; do
+		grep -qx "$name" <<<"$exported"
+	done
+}
+
+@test "co_debug_layout says what the debug information says, for every field" {
+	make -s "$(value B)/tests/t_stack"
+	cat >"$BATS_TEST_TMPDIR/layout.py" <<-'END'
+		import gdb
+		kinds = {"coctx": "coctx", "list": "list", "stack": "co_stack", "co": "co", "env": "co_env"}
+		inside = {"ctx": "exec.ctx", "stack": "exec.stack", "link": "exec.link"}
+		table = gdb.parse_and_eval("co_debug_layout")
+		n = int(table["n_fields"])
+		wrong = 0
+		for i in range(int(table["fields"].type.sizeof // table["fields"][0].type.sizeof)):
+		    name = table["fields"][i]["name"].string()
+		    if not name:
+		        continue
+		    found = (int(table["fields"][i]["offset"]), int(table["fields"][i]["size"]))
+		    kind, field = name.split(".")
+		    if kind == "sizeof":
+		        expected = (0, gdb.lookup_type("struct " + kinds[field]).sizeof)
+		    else:
+		        path = inside.get(field, field) if kind == "co" else field
+		        at = gdb.parse_and_eval("&((struct %s *)0)->%s" % (kinds[kind], path))
+		        expected = (int(at), at.type.target().sizeof)
+		    if found != expected:
+		        print("WRONG", name, "table", found, "DWARF", expected)
+		        wrong += 1
+		    n -= 1
+		for value, name in [(f.enumval, f.name) for f in gdb.lookup_type("enum co_state").fields()]:
+		    if table["states"][value].string() != name[3:].lower():
+		        print("WRONG", name)
+		        wrong += 1
+		print("fields not counted:", n, "wrong:", wrong)
+	END
+	run -0 gdb -nx -batch -x "$BATS_TEST_TMPDIR/layout.py" "$(value B)/tests/t_stack"
+	[[ $output == *"fields not counted: 0 wrong: 0"* ]]
+}
