@@ -63,8 +63,9 @@ static inline unsigned annotate_stack(void *lo, void *hi)
 	(void)lo;
 	(void)hi;
 #ifdef CO_VALGRIND
-	/* hi itself is included: an execution starts with rsp == hi, and
-	 * valgrind must not take that for a place on no stack. */
+	/* hi itself too: it is the stack pointer of an empty stack. Were it
+	 * outside, valgrind would take the first swap to a new stack for a
+	 * return that frees all that lies between. */
 	id = VALGRIND_STACK_REGISTER(lo, hi);
 #endif
 #ifdef CO_ASAN
@@ -79,6 +80,10 @@ static inline void annotate_stack_end(unsigned id, void *lo, void *hi)
 	(void)id;
 	(void)lo;
 	(void)hi;
+#ifdef CO_ASAN
+	/* These addresses will be somebody else's memory. */
+	__asan_unpoison_memory_region(lo, (size_t)((char *)hi - (char *)lo));
+#endif
 #ifdef CO_VALGRIND
 	VALGRIND_STACK_DEREGISTER(id);
 #endif
