@@ -48,9 +48,9 @@ class Session:
                         % (len(found), text, format.cut(", ".join(str(co.id) for co in found), 40)))
         if found:
             return found[0]
-        for name, address in self.reader.contexts():
-            if name == text:
-                return model.read_context(self.reader, self.layout, address)
+        address = self.reader.context(text)
+        if address:
+            return model.read_context(self.reader, self.layout, address)
         raise Usage("no coroutine \"%s\"; %s" % (text, self._which()))
 
     def _which(self):
@@ -182,7 +182,7 @@ Example: (gdb) co-regs 2"""
         else:
             title = "coroutine %s, %s: saved in its coctx at %#x" % (it.label, it.state, it.context.address)
         return lines + format.registers(title, it.registers, it.context.saved_at, s.names, is_live=bool(it.cpu),
-                                        is_new=not it.cpu and it.state == "new", width=width())
+                                        is_new=not it.has_begun, width=width())
 
 
 def is_new(context, s):
@@ -226,15 +226,17 @@ Example: (gdb) co-bt 2"""
         if co.state == "done" and not co.cpu:
             return ["coroutine %s, done: it has no frames" % co.label]
         lines = ["coroutine %s, %s" % (co.label, state)]
-        if co.state == "new" and not co.cpu:
+        if not co.has_begun:
             lines.append("(it has not begun; its first resume calls %s)" % s.names.code(co.fn, True))
         shown, seen = [], set()
         while co is not None:
             seen.add(co.address)
             try:
+                if model.stack_is_lost(s.reader, co):
+                    raise unwind.Unwound(format.lost_stack(co))
                 numbered(frames.of(s.snapshot, co), shown, lines)
             except (gdb.error, unwind.Unwound) as error:
-                lines.append("(the frames of %s cannot be read: %s)" % (co.label, error))
+                lines.append("(no frames: %s)" % error)
             if co.is_main:
                 break
             resumer = s.snapshot.resumer_of(co)
@@ -267,7 +269,7 @@ class CoStack(Command):
 
 Usage: co-stack [ID | NAME] [-words N]
 
-Without ID, whoever is on the processor. At most N words, 48 unless told.
+Without ID, whoever is on the processor. At most N words, 64 unless told.
 
   from top   bytes below the top of the stack
   frame      / its first word, | more of it, \\ its last, the return address
@@ -277,7 +279,7 @@ Without ID, whoever is on the processor. At most N words, 48 unless told.
 Example: (gdb) co-stack 2 -words 20"""
 
     name = "co-stack"
-    WORDS = 48
+    WORDS = 64
 
     def run(self, args):
         words = gdb.string_to_argv(args)
@@ -302,6 +304,8 @@ Example: (gdb) co-stack 2 -words 20"""
             return self._show(s, "saved in %s" % words[0], it.registers, lambda: frames.of_context(it), 0, limit)
         if it.state == "done" and not it.cpu:
             return ["coroutine %s, done: nothing on its stack means anything now" % it.label]
+        if model.stack_is_lost(s.reader, it):
+            raise unwind.Unwound(format.lost_stack(it))
         title = "coroutine %s, %s" % (it.label, "on the processor" if it.cpu else it.state)
         return self._show(s, title, it.registers, lambda: frames.of(s.snapshot, it), it.stack.hi, limit)
 

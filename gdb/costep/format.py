@@ -94,7 +94,7 @@ def _where(co, names, where):
         return where[co.address]
     if co.state == "done":
         return "(has returned)"
-    if co.state == "new":
+    if not co.has_begun:
         return "(not begun: %s)" % names.code(co.fn, True)
     if co.cpu or not co.blocked_at:
         return "(inside %s)" % names.code(co.fn, True) if co.fn else "?"
@@ -157,6 +157,11 @@ def seam(co, resumer):
     return "--- coroutine %s is %s: nobody has resumed it ---" % (co.label, co.state)
 
 
+def lost_stack(co):
+    return ("the stack of %s is not in this core (GDB's generate-core-file leaves such stacks out, "
+            "the kernel does not)" % co.label)
+
+
 def context_seam(is_last):
     """The same where there are only contexts."""
     if is_last:
@@ -171,10 +176,17 @@ _BRACKET = {"first": "/", "middle": "|", "last": "\\", "only": "-", "": " "}
 
 def stack(title, words, hi, width=WIDTH):
     """`hi`: top of the stack, 0 if unknown."""
+    is_narrow = width < 100     # then what it is matters more than the distance
     rows = []
     for word in words:
-        rows.append(("%#x" % word.address, "-%#x" % (hi - word.address) if hi else "",
-                     "0x%016x" % word.value, (_BRACKET[word.bracket] + " " + word.frame).rstrip(),
-                     "; ".join(word.notes)))
-    header = ("address", "from top" if hi else "", "word", "frame", "what it is")
-    return [title] + table(header, rows, flexible=(3, 4), width=width, right=(1,))
+        name = cut(word.frame, 10) if is_narrow else word.frame
+        row = ["%#x" % word.address, "0x%016x" % word.value, (_BRACKET[word.bracket] + " " + name).rstrip(),
+               "; ".join(word.notes)]
+        if hi and not is_narrow:
+            row.insert(1, "-%#x" % (hi - word.address))
+        rows.append(tuple(row))
+    header = ["address", "word", "frame", "what it is"]
+    if hi and not is_narrow:
+        header.insert(1, "from top")
+    last = len(header) - 1
+    return [title] + table(tuple(header), rows, flexible=(last,), width=width, right=(1,) if last == 4 else ())

@@ -87,6 +87,13 @@ class Coroutine:
         return self.cpu.registers if self.cpu else self.context.registers
 
     @property
+    def has_begun(self):
+        """A switch to one that has not begins at the top of an empty stack."""
+        if self.cpu or self.is_main:
+            return True
+        return self.state != "new" and self.context.registers["rsp"] != self.stack.hi & ~15
+
+    @property
     def used(self):
         """Bytes of its stack in use; None: its registers say nothing about that."""
         used = self.stack.hi - self.registers["rsp"]
@@ -163,8 +170,8 @@ class Snapshot:
                 if running is None:
                     env.note = "env->running is %#x, which is no coroutine of this thread" % env.running
                 elif co is not running:
-                    env.note = ("in the middle of a switch: env->running is %s, "
-                                "the stack pointer is still on the stack of %s" % (running.label, co.label))
+                    env.note = "mid-switch: env->running is %s, rsp is still on the stack of %s" % (
+                        running.label, co.label)
                 return
         for cpu in self.cpus:
             if cpu.tid == env.tid and self.owner_of_rsp(cpu.rsp) is None:
@@ -301,6 +308,17 @@ def read_words(reader, address, n_words):
     return [int.from_bytes(data[i:i + 8], "little") for i in range(0, len(data), 8)]
 
 
+def stack_is_lost(reader, co):
+    """Has a core left out this stack? Its first word, the return address to
+    the entry trampoline, cannot be zero once the coroutine has begun. (GDB's
+    generate-core-file gives up a whole mapping at its first guard.)"""
+    if co.is_main or not co.stack.hi or (co.state in ("new", "done") and not co.cpu):
+        return False
+    if co.registers["rsp"] >= co.stack.hi - 8:
+        return False
+    return read_words(reader, co.stack.hi - 8, 1) in ([0], [])
+
+
 def _pointer(reader, address):
     return int.from_bytes(reader.read(address, 8), "little")
 
@@ -310,5 +328,5 @@ def _address(value):
 
 
 def _printable(data):
-    text = data.split(b"\0")[0].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "?" for c in text)
+    """ASCII: a terminal in another locale could not print the rest."""
+    return "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in data.split(b"\0")[0])

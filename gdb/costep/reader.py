@@ -142,24 +142,53 @@ class Reader:
         return address - 1 - symbol.offset + variable.type.sizeof
 
     def contexts(self):
-        """(name, address) of the program's variables of type struct coctx."""
+        """(name, address) of the variables of type struct coctx in the file
+        that has main, and in that of the selected frame."""
+        # `info variables` would know them all, but reads all of libc's
+        # debug information first, which takes seconds.
+        found = {}
+        for block in self._file_blocks():
+            for symbol in block:
+                for name, address in _contexts_in(symbol):
+                    found[name] = address
+        return list(found.items())
+
+    def context(self, text):
+        """Address of the context variable `text`, as in ctx or ctx[2]; 0."""
+        name = text.split("[")[0]
+        symbol = gdb.lookup_global_symbol(name) or gdb.lookup_static_symbol(name)
+        return dict(_contexts_in(symbol)).get(text, 0) if symbol else 0
+
+    @staticmethod
+    def _file_blocks():
+        main = gdb.lookup_global_symbol("main")
+        symtabs = [main.symtab] if main is not None else []
         try:
-            text = gdb.execute("info variables -q -t ^struct.coctx", to_string=True)
+            symtabs.append(gdb.selected_frame().find_sal().symtab)
         except gdb.error:
-            return []
-        found = []
-        for name, count in re.findall(r"\bstruct coctx (\w+)(?:\[(\d+)\])?;", text):
-            symbol = gdb.lookup_global_symbol(name) or gdb.lookup_static_symbol(name)
-            if symbol is None or symbol.type is None:
-                continue
-            try:
-                value = symbol.value()
-                for i in range(int(count or 1)):
-                    one = value[i] if count else value
-                    found.append((name + ("[%d]" % i if count else ""), int(one.address)))
-            except gdb.error:
-                continue    # thread-local, or optimized out
-        return found
+            pass
+        for symtab in symtabs:
+            if symtab is not None:
+                yield symtab.global_block()
+                yield symtab.static_block()
+
+
+def _contexts_in(symbol):
+    """(name, address) of a variable that is a struct coctx, or of each in an array."""
+    if not symbol.is_variable or symbol.type is None:
+        return []
+    kind = symbol.type.strip_typedefs()
+    is_array = kind.code == gdb.TYPE_CODE_ARRAY
+    element = kind.target().strip_typedefs() if is_array else kind
+    if element.code != gdb.TYPE_CODE_STRUCT or element.tag != "coctx":
+        return []
+    try:
+        value = symbol.value()
+        if not is_array:
+            return [(symbol.name, int(value.address))]
+        return [("%s[%d]" % (symbol.name, i), int(value[i].address)) for i in range(kind.range()[1] + 1)]
+    except (gdb.error, TypeError):
+        return []   # thread-local, or only declared here
 
 
 def live_registers():
