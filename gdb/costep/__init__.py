@@ -13,6 +13,7 @@ Read in this order; each file knows only those above it:
     frames     GDB's frames -> dataclasses
     commands   co-list, co-regs, co-bt, co-stack, co-help
     functions  $co(ID), $co_self()
+    guide      co-guide, in a lesson
 
 Nothing here calls a function of the program or writes its memory or
 registers. So all of it works on a core file too.
