@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+# What gdb/ makes of memory, tested on made-up memory with plain Python.
+
+check() {
+	cd "$BATS_TEST_DIRNAME" || return
+	run timeout 60 python3 fixtures/gdb_model.py "$1"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "model and format need no GDB" { check no_gdb; }
+@test "a healthy program is read field by field, at whatever offsets the table says" { check healthy; }
+@test "a list that runs in a ring without its head ends with one line" { check ring_without_head; }
+@test "a NULL in the middle of the list: the ones before it, and one line" { check null_next; }
+@test "a list head of zeros: nothing, and one line" { check null_head; }
+@test "garbage in a link: the ones before it, and one line that names the link" { check garbage_next; }
+@test "a coroutine that cannot be read is left out and named; the others stay" { check unreadable_coroutine; }
+@test "any word overwritten by anything: always lines, never an exception" { check garbage_everywhere; }
+@test "a table that is damaged or of another version is refused with a reason" { check garbage_table; }
+@test "the stack pointer says who is on the processor; a disagreement is one line" { check who_is_on_the_processor; }
+@test "one that is being switched to for the first time has not begun" { check switched_to_but_not_begun; }
+@test "addresses are told by stack, guard, context, struct" { check what_an_address_is; }
+@test "mxcsr and the x87 control word in words" { check settings_in_words; }
+@test "the words of a stack: frames, returns, saved rbp, variables" { check words_of_a_stack; }
+@test "a stack that a core has left out is noticed" { check a_lost_stack; }
+@test "every case of the file is a test here" {
+	cd "$BATS_TEST_DIRNAME"
+	diff <(python3 fixtures/gdb_model.py | sort) <(sed -nE 's/.*\{ check ([a-z_]+); \}/\1/p' gdb-model.bats | sort)
+}

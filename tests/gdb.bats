@@ -1,0 +1,491 @@
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016,SC2086,SC2154 # $co is GDB's; a variant is one word; bats sets output
+# The GDB commands, on live programs and cores. What needs no GDB is in
+# gdb-model.bats. A golden text is in fixtures/gdb/; COSTEP_UPDATE=1 rewrites it.
+
+setup_file() {
+	bats_require_minimum_version 1.5.0
+	load gdb_helper
+	for variant in $VARIANTS; do
+		build_fixtures "$variant" gdb_demo gdb_many
+	done
+}
+
+setup() {
+	load gdb_helper
+	demo=$BATS_FILE_TMPDIR/gcc-O0/gdb_demo
+}
+
+# same_as_golden NAME <text
+same_as_golden() {
+	local golden=tests/fixtures/gdb/$1.txt
+	[ -z "${COSTEP_UPDATE:-}" ] || { cat >"$golden"; return; }
+	diff -u "$golden" -
+}
+
+in_dave() { # commands that stop in dave: main -> carol -> dave
+	printf '%s\n' "break stop_here if why[0] == 'i' && why[3] == 'd'" run
+}
+
+@test "loading prints nothing, twice too" {
+	run gdb -nx -q -batch -ex "source gdb/costep-gdb.py" -ex "source gdb/costep-gdb.py"
+	echo "$output"
+	[ "$status" -eq 0 ] && [ -z "$output" ]
+}
+
+@test "co-help lists every command on one screen, and each has usage and an example" {
+	out=$(debug <<<"co-help" | answer co-help)
+	echo "$out"
+	[ "$(wc -l <<<"$out")" -le 24 ]
+	for command in co-list co-regs co-bt co-stack; do
+		grep -q "^  $command" <<<"$out"
+		out2=$(debug <<<"help $command")
+		grep -q "^Usage: $command" <<<"$out2"
+		grep -q "^Example: (gdb) $command" <<<"$out2"
+	done
+}
+
+@test "without a program, before run, and in a program of others, one line says what to do" {
+	out=$(printf '%s\n' co-list co-regs 'co-bt 2' co-stack 'print $co(1)' | debug)
+	echo "$out"
+	[ "$(grep -c 'no program is loaded: start GDB as `gdb PROGRAM`' <<<"$out")" -eq 5 ]
+	[ "$(grep -vc '^(gdb)' <<<"$out")" -eq 5 ]
+	out=$(printf '%s\n' co-list co-regs 'co-bt 2' co-stack 'print $co(1)' | debug "$demo")
+	echo "$out"
+	[ "$(grep -c 'the program is not running yet: type `run`' <<<"$out")" -eq 5 ]
+	out=$(printf '%s\n' starti co-list co-bt | debug /bin/true)
+	echo "$out"
+	[ "$(grep -c 'this is no costep program' <<<"$out")" -eq 2 ]
+	out=$(printf '%s\n' 'break stop_here' run co-list | debug "$demo" | answer co-list)
+	[ "$out" = "no coroutines yet: a thread's first co_create makes its environment" ]
+}
+
+@test "bad arguments get one line that says what to do" {
+	commands="co-list 3
+co-bt 99
+co-bt nobody
+co-bt x y
+co-regs 1 2
+co-regs *(int*)0
+co-stack -words
+co-stack -words 0
+co-stack -word 3
+co-stack 1 2
+print \$co(77)"
+	out=$({ in_dave; echo "$commands"; } | debug "$demo" | sed -n '/^(gdb) co-list 3/,$p')
+	echo "$out"
+	same_as_golden arguments <<<"$out"
+}
+
+# --- what the screens look like ---------------------------------------------------
+
+@test "the screens: stopped in a coroutine, in main, before the first one" {
+	out=$(debug "$demo" <<-'EOT' | normalise
+		break stop_here
+		run
+		continue
+		co-list
+		co-regs 2
+		co-regs 5
+		co-bt 2
+		co-bt 5
+		co-bt
+		co-stack 2
+		continue
+		co-list
+		co-bt
+		co-bt alice
+		co-stack -words 11
+		print $co(2)->id
+		print $co("bob")->name
+		print $co_self()->name
+	EOT
+	)
+	# The library's own words on bob's stack change with the library: leaf to bob_body.
+	sed -n '/^(gdb) co-list/,$p' <<<"$out" | grep -v '^$' | sed '/ADDR -OFF ADDR \/ co_swap/,/return to leaf+OFF/d' |
+		sed '/^ADDR -OFF ADDR \/ co_main/,/^(gdb)/{/^(gdb)/!d}' |
+		same_as_golden screens
+}
+
+@test "co-list, co-bt and the seams say the same at -O0 and -O2, gcc and clang" {
+	for variant in $VARIANTS; do
+		out=$({ in_dave; printf '%s\n' co-list co-bt 'co-bt 1' 'co-bt 2' 'co-bt all'; } |
+			debug "$BATS_FILE_TMPDIR/$variant/gdb_demo")
+		no_fault "$out"
+		{
+			answer co-list <<<"$out" | normalise
+			for command in co-bt 'co-bt 1' 'co-bt 2' 'co-bt all'; do
+				answer "$command" <<<"$out" | user_frames
+			done
+		} | sed -E 's/(stop_here .*gdb_demo.c:2)[0-9]/\1N/' >"$BATS_TEST_TMPDIR/$variant"
+		COSTEP_UPDATE=$([ $variant = gcc-O0 ] && echo "${COSTEP_UPDATE:-}") \
+			same_as_golden variants <"$BATS_TEST_TMPDIR/$variant"
+	done
+}
+
+@test "tables keep to the width of the terminal, and columns line up" {
+	for width in 80 100 120; do
+		out=$({ in_dave; printf '%s\n' "set width $width" co-list 'co-regs 2' co-regs 'co-stack 2'; } | debug "$demo" |
+			sed -n '/^(gdb) co-list/,$p')
+		echo "$out"
+		[ "$(awk '{ print length }' <<<"$out" | sort -n | tail -1)" -le $width ]
+		LC_ALL=C run grep -n '[^ -~]' <<<"$out"
+		[ "$status" -eq 1 ]
+		# every state begins in the column where the header says
+		answer co-list <<<"$out" | awk '/ id .*state/ { at = index($0, "state") }
+			/alice|bob|carol|dave|erin|frank/ { if (substr($0, at) !~ /^(suspended|new|normal|running)/ || substr($0, at - 1, 1) != " ") bad = 1 }
+			END { exit bad || !at }'
+	done
+}
+
+# --- oracles ------------------------------------------------------------------------
+
+@test "co-regs shows what is in memory and in the registers" {
+	out=$({ in_dave; cat <<-'EOT'
+		co-regs 2
+		printf "rbx %#018lx %#lx\n", $co(2)->exec.ctx.rbx, &$co(2)->exec.ctx.rbx
+		printf "rbp %#018lx %#lx\n", $co(2)->exec.ctx.rbp, &$co(2)->exec.ctx.rbp
+		printf "r12 %#018lx %#lx\n", $co(2)->exec.ctx.r12, &$co(2)->exec.ctx.r12
+		printf "r13 %#018lx %#lx\n", $co(2)->exec.ctx.r13, &$co(2)->exec.ctx.r13
+		printf "rsp %#018lx %#lx\n", $co(2)->exec.ctx.rsp, &$co(2)->exec.ctx.rsp
+		printf "rip %#018lx %#lx\n", $co(2)->exec.ctx.rip, &$co(2)->exec.ctx.rip
+		co-regs
+		printf "rbx %#018lx %#lx\n", $rbx, &$co(4)->exec.ctx.rbx
+		printf "rsp %#018lx %#lx\n", $rsp, &$co(4)->exec.ctx.rsp
+		printf "rip %#018lx %#lx\n", $rip, &$co(4)->exec.ctx.rip
+		printf "rdi %#018lx\n", $rdi
+	EOT
+	} | debug "$demo")
+	echo "$out"
+	for command in "co-regs 2" co-regs; do
+		shown=$(answer "$command" <<<"$out" | awk '{ print $1, $2, $3 }')
+		expected=$(sed -n "/^(gdb) $command\$/,/^(gdb) co-regs\$/p" <<<"$out" | grep -E '^r[a-z0-9]+ 0x[0-9a-f]{16}( 0x[0-9a-f]+)?$')
+		[ "$command" = "co-regs 2" ] || expected=$(sed -n '/^(gdb) co-regs$/,$p' <<<"$out" | grep -E '^r[a-z0-9]+ 0x[0-9a-f]{16}( 0x[0-9a-f]+)?$')
+		[ "$(wc -l <<<"$expected")" -ge 4 ]
+		while read -r line; do
+			grep -qF "$line" <<<"$shown"
+		done <<<"$expected"
+	done
+}
+
+@test "mxcsr and x87cw are told in words" {
+	out=$({ in_dave; cat <<-'EOT'
+		set var bob->exec.ctx.mxcsr = 0xffc1
+		set var bob->exec.ctx.x87cw = 0x0a7b
+		set width 200
+		co-regs 2
+	EOT
+	} | debug "$demo" | answer 'co-regs 2' | grep -E '^(mxcsr|x87cw)')
+	echo "$out"
+	grep -q 'mxcsr .*rounds to zero; no traps; flush to zero; denormals are zero; happened: invalid' <<<"$out"
+	grep -q 'x87cw .*rounds up; traps on divide; precision 53 bits' <<<"$out"
+}
+
+@test "co-stack shows every word from rsp to the top, and where each return goes" {
+	for variant in gcc-O0 clang-O2; do
+		out=$({ in_dave; cat <<-'EOT'
+			co-stack 2 -words 1000
+			eval "x/%dgx %#lx", (char*)$co(2)->exec.stack->hi - (char*)$co(2)->exec.ctx.rsp >> 3, $co(2)->exec.ctx.rsp
+			co-bt 2
+		EOT
+		} | debug "$BATS_FILE_TMPDIR/$variant/gdb_demo")
+		echo "$out"
+		shown=$(answer 'co-stack 2 -words 1000' <<<"$out" | awk '/^0x/ { print $3 }')
+		words=$(sed -n '/^(gdb) eval/,/^(gdb) co-bt/p' <<<"$out" | grep -E '^0x' | sed 's/^[^:]*://' | tr '\t ' '\n\n' | grep 0x)
+		[ "$shown" = "$words" ]
+		# one return per frame, but for frames that are inlined
+		returns=$(answer 'co-stack 2 -words 1000' <<<"$out" | grep -c 'return to')
+		[ "$returns" -ge 5 ]
+		answer 'co-stack 2 -words 1000' <<<"$out" | tail -1 | grep -q 'return to the entry trampoline'
+		answer 'co-stack 2 -words 1000' <<<"$out" | sed -n 3p | grep -q -- '<- rsp'
+	done
+}
+
+@test "a suspended coroutine has the backtrace that it had when it left" {
+	for variant in $VARIANTS; do
+		out=$(debug "$BATS_FILE_TMPDIR/$variant/gdb_demo" <<-'EOT'
+			break stop_here if why[0] == 'i'
+			tbreak leaf if depth == 0
+			run
+			tbreak *coctx_swap
+			continue
+			bt
+			continue
+			co-bt 2
+		EOT
+		)
+		echo "$out"
+		then=$(answer bt <<<"$out" | sed '/__morestack/,$d' | sed -nE 's/^#[0-9]+ +(0x[0-9a-f]+ in )?([a-z_]+) .*/\2/p' | grep -v '^coctx_swap$')
+		now=$(answer 'co-bt 2' <<<"$out" | sed -nE 's/^#[0-9]+ +([a-z_]+).*/\1/p')
+		[ -n "$now" ] && [ "$then" = "$now" ]
+	done
+}
+
+@test "co-bt in a nested coroutine has the frames of a plain bt" {
+	for variant in $VARIANTS; do
+		out=$({ in_dave; printf '%s\n' bt co-bt; } | debug "$BATS_FILE_TMPDIR/$variant/gdb_demo")
+		echo "$out"
+		plain=$(answer bt <<<"$out" | sed -nE 's/^#[0-9]+ +(0x[0-9a-f]+ in )?([a-z_]+) .*/\2/p' | grep -v __morestack)
+		ours=$(answer co-bt <<<"$out" | sed -nE 's/^#[0-9]+ +([a-z_]+).*/\1/p')
+		[ -n "$ours" ] && [ "$plain" = "$ours" ]
+		# numbered from 0 without a gap
+		answer co-bt <<<"$out" | sed -nE 's/^#([0-9]+).*/\1/p' | diff - <(seq 0 $(($(wc -l <<<"$ours") - 1)))
+	done
+}
+
+# --- in the middle of a switch ---------------------------------------------------------
+
+@test "at every instruction of a switch the commands answer, and the stack pointer decides" {
+	for variant in gcc-O0 clang-O2; do
+		out=$({ in_dave; printf '%s\n' 'source tests/fixtures/gdb_steps.py'; } |
+			debug "$BATS_FILE_TMPDIR/$variant/gdb_demo")
+		echo "$out" | tail -20
+		no_fault "$out"
+		grep -qE '^steps: [2-9][0-9], before the switch [1-9][0-9]*, after [1-9][0-9]*, wrong 0$' <<<"$out"
+	done
+}
+
+# --- threads, frames, states ----------------------------------------------------------
+
+@test "from another thread: all coroutines, and the selection stays" {
+	out=$(debug "$demo" <<-'EOT'
+		break stop_here if why[3] == 'a' && why[4] == 'n'
+		run
+		co-list
+		up
+		co-bt
+		co-bt 2
+		co-bt 0
+		co-regs 0
+		co-stack 1025
+		thread
+		frame
+		info registers rip rsp
+		co-bt 0
+		info registers rip rsp
+	EOT
+	)
+	echo "$out"
+	no_fault "$out"
+	answer co-list <<<"$out" | normalise | sed 's/main gdb_demo.c:11[12]/main gdb_demo.c:11N/' |
+		same_as_golden thread
+	answer 'co-bt 2' <<<"$out" | grep -q '^#[0-9]* *leaf (depth=2, tag=0x[0-9a-f]* "bob'"'"'s")'
+	answer 'co-bt 0' <<<"$out" | grep -q '^#[0-9]* *main (argc=1'
+	answer co-bt <<<"$out" | grep -q '^#1  other_thread'
+	answer thread <<<"$out" | grep -q 'Current thread is 2 '
+	answer frame <<<"$out" | grep -q '^#1 .* in other_thread'
+	regs=$(answer 'info registers rip rsp' <<<"$out")
+	[ "$(sort <<<"$regs" | uniq -c | awk '{ print $1 }' | sort -u)" = 2 ]
+}
+
+@test "stopped in main, a suspended one unwinds, and past-main is as before" {
+	out=$(debug "$demo" <<-'EOT'
+		tbreak main
+		run
+		next
+		next
+		next
+		next
+		next
+		next
+		next
+		next
+		next
+		next
+		frame
+		co-bt 2
+		show backtrace past-main
+		bt
+		co-bt
+	EOT
+	)
+	echo "$out"
+	answer frame <<<"$out" | grep -q '^#0  main'
+	answer 'co-bt 2' <<<"$out" | grep -q '^#7  bob_body'
+	grep -q 'past "main" is off' <<<"$out"
+	[ "$(answer bt <<<"$out" | wc -l)" -eq 1 ]
+	[ "$(answer co-bt <<<"$out" | grep -c '^#')" -eq 1 ]
+}
+
+@test "no command changes a register or a byte of a coroutine" {
+	out=$({ in_dave; cat <<-'EOT'
+		info registers
+		x/2048gx carol->exec.stack->hi-16384
+		co-list
+		co-regs 2
+		co-regs
+		co-bt all
+		co-stack 2
+		print $co_self()
+		maint flush register-cache
+		info registers
+		x/2048gx carol->exec.stack->hi-16384
+	EOT
+	} | debug "$demo")
+	no_fault "$out"
+	[ "$(grep -c '^rip ' <<<"$out")" -ge 3 ]
+	before=$(sed '/^(gdb) co-list/q' <<<"$out" | sed -n '/^(gdb) info/,${/^(gdb)/d;p}')
+	after=$(sed -n '/^(gdb) maint/,$p' <<<"$out" | sed -n '/^(gdb) info/,${/^(gdb)/d;p}')
+	[ "$(wc -l <<<"$before")" -gt 1000 ]
+	diff <(echo "$before") <(echo "$after")
+}
+
+@test "a long chain of resumes and 10000 coroutines: co-list within a second" {
+	cat >"$BATS_TEST_TMPDIR/time.py" <<-'EOT'
+		import sys, time
+		best, reads = 99, 0
+		get = sys.modules["costep.reader"].Reader._get
+		def counted(*args):
+		    global reads
+		    reads += 1
+		    return get(*args)
+		sys.modules["costep.reader"].Reader._get = counted
+		for _ in range(3):
+		    start = time.process_time()
+		    text = gdb.execute("co-list", to_string=True)
+		    best = min(best, time.process_time() - start)
+		print("%d lines, %s" % (text.count("\n"), "in time" if best < 1 else "%.2f s" % best))
+		print("best %.2f s, %d reads in each run" % (best, reads / 3))
+		print("few reads" if reads / 3 < 500 else "many reads")
+	EOT
+	out=$(printf '%s\n' 'break stop_here' run "source $BATS_TEST_TMPDIR/time.py" |
+		debug --args "$BATS_FILE_TMPDIR/gcc-O0/gdb_many" 7000 3000)
+	echo "$out" | tail -3
+	grep -q '^10003 lines, in time$' <<<"$out"
+	grep -qx 'few reads' <<<"$out"
+}
+
+# --- cores, stripped programs ----------------------------------------------------------
+
+# The same commands on the live program and on a core of it.
+look() { printf '%s\n' co-list 'co-regs 2' 'co-bt 2' co-bt 'co-stack 2' 'print $co(2)->name'; }
+looked() { sed -n '/^(gdb) co-list/,$p' | grep -v '^$' | normalise; }
+
+@test "a core that GDB writes: what is in it is shown, and what is not is said" {
+	out=$({ in_dave; look; echo "generate-core-file $BATS_TEST_TMPDIR/core"; } | debug "$demo")
+	live=$(sed '/^(gdb) generate/,$d' <<<"$out")
+	core=$(look | debug "$demo" -core "$BATS_TEST_TMPDIR/core")
+	echo "$out" | tail -3
+	no_fault "$core"
+	for command in 'co-regs 2'; do
+		diff <(answer "$command" <<<"$live") <(answer "$command" <<<"$core")
+	done
+	diff <(answer co-list <<<"$live" | grep -E 'alice|bob|erin|main') <(answer co-list <<<"$core" | grep -E 'alice|bob|erin|main') || true
+	# GDB's gcore gives up a mapping at the first guard page (MADV_GUARD_INSTALL).
+	if grep -q 'Memory read failed.* at 0x7f' <<<"$out"; then
+		answer 'co-bt 2' <<<"$core" | grep -q 'the stack of 2 "bob" is not in this core'
+		answer 'co-stack 2' <<<"$core" | grep -q 'the stack of 2 "bob" is not in this core'
+	else
+		diff <(looked <<<"$live") <(looked <<<"$core")
+	fi
+}
+
+@test "a core that the kernel writes: all coroutines, all frames" {
+	cd "$BATS_TEST_TMPDIR"
+	[ "$(cat /proc/sys/kernel/core_pattern)" = core ] || skip "core_pattern is not 'core'"
+	ulimit -c unlimited || skip "no core files here"
+	for variant in gcc-O0 gcc-O2; do
+		rm -f core core.*
+		run -134 "$BATS_FILE_TMPDIR/$variant/gdb_demo" "in dave"
+		core=$(echo core*)
+		cd "$BATS_TEST_DIRNAME/.."
+		out=$(look | debug "$BATS_FILE_TMPDIR/$variant/gdb_demo" -core "$BATS_TEST_TMPDIR/$core")
+		cd "$BATS_TEST_TMPDIR"
+		echo "$out"
+		no_fault "$out"
+		answer co-list <<<"$out" | grep -qE '^\* +4  dave +running +stop_here'
+		answer 'co-bt 2' <<<"$out" | user_frames | grep -c '^leaf' | grep -qx 3
+		answer co-bt <<<"$out" | user_frames | grep -q '^--- coroutine 4 "dave", resumed by 3 "carol" ---$'
+		answer co-bt <<<"$out" | user_frames | tail -1 | grep -q '^main '
+		grep -q '"bob"' <<<"$out"
+	done
+}
+
+@test "a stripped program, with and without dynamic symbols" {
+	dir=$BATS_FILE_TMPDIR/gcc-O0
+	cp "$dir/gdb_demo" "$BATS_TEST_TMPDIR/dynamic"
+	strip "$BATS_TEST_TMPDIR/dynamic"
+	# shellcheck disable=SC2046
+	gcc -s $(find "$dir" -name '*.o' ! -name 'gdb_many.o') -lpthread -ldl -o "$BATS_TEST_TMPDIR/none"
+	# -O0: inlined functions would be frames of their own where there is debug information.
+	n_frames=$(printf '%s\n' 'break pthread_create' run 'co-bt 2' | debug "$dir/gdb_demo" | answer 'co-bt 2' |
+		grep -c '^#')
+	for program in dynamic none; do
+		out=$(printf '%s\n' 'break pthread_create' run co-list 'co-regs 2' 'co-bt 2' co-bt 'co-stack 2' 'print $co(2)' |
+			debug "$BATS_TEST_TMPDIR/$program")
+		echo "$out"
+		no_fault "$out"
+		answer co-list <<<"$out" | grep -qE '^ +2  bob +suspended  0x[0-9a-f]+ +- +[0-9]+/128K'
+		answer co-list <<<"$out" | grep -qE '^ +5  erin +new +\(not begun: 0x'
+		answer 'co-regs 2' <<<"$out" | grep -q '^rbp .*stack of 2 "bob"\|^rsp .*stack of 2 "bob"'
+		[ "$(answer 'co-bt 2' <<<"$out" | grep -c '^#')" -eq "$n_frames" ]
+		answer 'co-bt 2' <<<"$out" | tail -1 | grep -qx -- '--- coroutine 2 "bob" is suspended: nobody has resumed it ---'
+		grep -q 'struct co has no type; the coroutine is at 0x' <<<"$out"
+	done
+}
+
+# --- a lesson's session ---------------------------------------------------------------------
+
+@test "the guided session of each lesson runs, and every command in it answers" {
+	for lesson in $(sed -nE 's/^NAME_[0-9]+ *:= *//p' lessons/stages.mk); do
+		[ -f "lessons/$lesson/gdb.txt" ] || { echo "no lessons/$lesson/gdb.txt"; return 1; }
+		env -u MAKEFLAGS make -s B="$BATS_FILE_TMPDIR/gcc-O0" CC=gcc "$BATS_FILE_TMPDIR/gcc-O0/lessons/$lesson/demo"
+		run lessons/gdb "$lesson" "$BATS_FILE_TMPDIR/gcc-O0/lessons/$lesson/demo" </dev/null
+		out=$output
+		echo "$out"
+		[ "$status" -eq 0 ]
+		no_fault "$out"
+		run ! grep -nE '^co-[a-z]+: |Undefined command|No symbol|not being run|^Error' <<<"$out"
+		[ "$(grep -c '^(gdb) ' <<<"$out")" -eq "$(grep -c '^(gdb) ' "lessons/$lesson/gdb.txt")" ]
+	done
+}
+
+@test "a thread that has just come back from a switch: its saved context is where it stands" {
+	env -u MAKEFLAGS make -s B="$BATS_FILE_TMPDIR/gcc-O0" CC=gcc "$BATS_FILE_TMPDIR/gcc-O0/lessons/02-context/demo"
+	out=$(debug "$BATS_FILE_TMPDIR/gcc-O0/lessons/02-context/demo" <<-'EOT'
+		break print_backtrace
+		run
+		up 3
+		eval "tbreak *%#lx", $pc
+		continue
+		co-bt worker_ctx
+		co-regs nothing_ctx
+		co-stack main_ctx
+	EOT
+	)
+	echo "$out"
+	# worker, the seam, ask, main: ask's frame is the thread's own, and comes twice.
+	[ "$(answer 'co-bt worker_ctx' <<<"$out" | sed -nE 's/^#[0-9]+ +([a-z]+) .*/\1/p' | xargs)" = "worker ask main" ]
+	grep -qx 'co-regs: no coroutine "nothing_ctx"; this program has only contexts: main_ctx, worker_ctx' <<<"$out"
+	answer 'co-stack main_ctx' <<<"$out" | grep -q 'return to main+'
+}
+
+@test "co-guide shows a lesson step by step, all of it" {
+	out=$(printf '%s\n' "python import costep.guide; costep.guide.start('lessons/03-coroutine/gdb.txt')" \
+		co-guide "co-guide 99" "co-guide 7" co-guide "co-guide 1" co-guide co-guide co-guide co-guide co-guide co-guide |
+		debug)
+	echo "$out"
+	grep -q '^\[1/7\] You stand at the first switch' <<<"$out"
+	answer co-guide <<<"$out" | grep -q '^\[2/7\] A new coroutine'
+	answer "co-guide 99" <<<"$out" | grep -qx 'co-guide: there are steps 1 to 7'
+	answer co-guide <<<"$out" | grep -qx 'co-guide: that was the last step; co-guide 1 begins again'
+	shown=$(sed -n '/^(gdb) co-guide 1$/,$p' <<<"$out" | grep -vE '^\(gdb\) co-guide|^Then type co-guide' | sed 's/^\[[0-9]*\/7\] //' | grep .)
+	diff <(grep . lessons/03-coroutine/gdb.txt) <(echo "$shown")
+}
+
+@test "lessons/gdb says what is missing: GDB, the demo, the permission to trace" {
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	for tool in bash sed mktemp grep rm; do
+		ln -s "$(command -v $tool)" "$BATS_TEST_TMPDIR/bin/"
+	done
+	PATH=$BATS_TEST_TMPDIR/bin run -1 lessons/gdb 01-swap "$demo"
+	[ "$output" = "make gdb: gdb is missing; 'make deps' installs it (Debian package: gdb)" ]
+	run -1 lessons/gdb 01-swap /nowhere/demo
+	[ "$output" = "make gdb: /nowhere/demo is not there; 'make' builds it" ]
+	printf '#!/bin/sh\necho "warning: ptrace: Operation not permitted"\n' >"$BATS_TEST_TMPDIR/bin/gdb"
+	chmod +x "$BATS_TEST_TMPDIR/bin/gdb"
+	PATH=$BATS_TEST_TMPDIR/bin run -1 lessons/gdb 01-swap "$demo"
+	echo "$output"
+	grep -q 'ptrace: Operation not permitted' <<<"$output"
+	grep -q 'GDB may not trace a program on this machine' <<<"$output"
+}
