@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "tools.h"
 #include "coctx.h"
 
 /* What was in the registers at some moment. */
@@ -72,6 +73,11 @@ static inline void fp_set(struct fp fp)
 static inline struct fp fp_random(struct rng *r)
 {
 	static const uint16_t precision[] = { 0x000, 0x200, 0x300 };
+
+	/* valgrind's processor has rounding modes, and no other settings. */
+	if (is_under_valgrind())
+		return (struct fp){ .mxcsr = rng_below(r, 4) << 13 | 0x1f80,
+				    .x87cw = (uint16_t)(0x37f | rng_below(r, 4) << 10) };
 	return (struct fp){
 		.mxcsr = (rng_below(r, 4) << 13) | (rng_below(r, 64) << 7),
 		.x87cw = (uint16_t)(0x7f | precision[rng_below(r, 3)] | rng_below(r, 4) << 10),

@@ -14,6 +14,15 @@
 #include "annotate.h"
 #include "check.h"
 
+static inline bool is_under_valgrind(void)
+{
+#ifdef CO_VALGRIND
+	return RUNNING_ON_VALGRIND != 0;
+#else
+	return false;
+#endif
+}
+
 /* The tool that watches this program's memory, or NULL. Under it addresses,
  * limits and resident bytes are the tool's and say nothing about ours. */
 static inline const char *watched_by(void)
@@ -23,11 +32,7 @@ static inline const char *watched_by(void)
 #elif defined(CO_TSAN)
 	return "ThreadSanitizer";
 #else
-#ifdef CO_VALGRIND
-	if (RUNNING_ON_VALGRIND)
-		return "valgrind";
-#endif
-	return NULL;
+	return is_under_valgrind() ? "valgrind" : NULL;
 #endif
 }
 
