@@ -18,10 +18,10 @@
 
 /* One execution: registers, the stack they refer to, and the way back. */
 struct co_exec {
-	struct coctx ctx;           /* valid while suspended */
+	struct coctx ctx;           /* valid while it is not on the processor */
 	struct co_stack *stack;     /* where its bytes live */
 	struct coctx *link;         /* the context of whoever resumed it; coctx_nobody's
-				       address while suspended. Read by debuggers and
+				       address while nobody has. Read by debuggers and
 				       unwinders only, through the entry trampoline. */
 	struct co_annotation tools; /* for sanitizers */
 };

@@ -116,7 +116,9 @@ def registers(title, values, saved_at, names, is_live, is_new=False, width=WIDTH
         rows.append((name, _value(name, value), "%#x" % saved_at[name] if name in saved_at else "-",
                      meaning.role(name, is_new), _meaning(name, value, names, is_live)))
     header = ("", "value", "goes to" if is_live else "saved at", "role", "what it is")
-    return [title] + table(header, rows, flexible=(4,), width=width)
+    if not saved_at:
+        header, rows = (header[:2] + header[3:], [row[:2] + row[3:] for row in rows])
+    return [title] + table(header, rows, flexible=(len(header) - 1,), width=width)
 
 
 def _value(name, value):
@@ -189,4 +191,5 @@ def stack(title, words, hi, width=WIDTH):
     if hi and not is_narrow:
         header.insert(1, "from top")
     last = len(header) - 1
-    return [title] + table(tuple(header), rows, flexible=(last,), width=width, right=(1,) if last == 4 else ())
+    # Pictures have the high addresses on top; a debugger's dump has them below.
+    return [title + " lowest address first"] + table(tuple(header), rows, flexible=(last,), width=width, right=(1,) if last == 4 else ())

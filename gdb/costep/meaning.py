@@ -88,7 +88,7 @@ class Names:
             return ""
         for name in ("ctx", "link"):
             if offset == layout.offset("co." + name):
-                return "%s of %s" % ("coctx" if name == "ctx" else name, co.label)
+                return "coroutine %s (its coctx)" % co.label if name == "ctx" else "%s of %s" % (name, co.label)
         return "struct co of %s, +%#x" % (co.label, offset)
 
     def _in_context(self, value):
