@@ -192,4 +192,4 @@ def stack(title, words, hi, width=WIDTH):
         header.insert(1, "from top")
     last = len(header) - 1
     # Pictures have the high addresses on top; a debugger's dump has them below.
-    return [title + " lowest address first"] + table(tuple(header), rows, flexible=(last,), width=width, right=(1,) if last == 4 else ())
+    return [title + "; lowest address first"] + table(tuple(header), rows, flexible=(last,), width=width, right=(1,) if last == 4 else ())
