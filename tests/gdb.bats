@@ -191,7 +191,7 @@ print \$co(77)"
 		} | debug "$BATS_FILE_TMPDIR/$variant/gdb_demo")
 		echo "$out"
 		shown=$(answer 'co-stack 2 -words 1000' <<<"$out" | awk '/^0x/ { print $3 }')
-		words=$(sed -n '/^(gdb) eval/,/^(gdb) co-bt/p' <<<"$out" | grep -E '^0x' | sed 's/^[^:]*://' | tr '\t ' '\n\n' | grep 0x)
+		words=$(sed -n '/^(gdb) eval/,/^(gdb) co-bt/p' <<<"$out" | grep -E '^0x' | sed 's/^[^:]*://' | tr -s '[:blank:]' '\n' | grep 0x)
 		[ "$shown" = "$words" ]
 		# one return per frame, but for frames that are inlined
 		returns=$(answer 'co-stack 2 -words 1000' <<<"$out" | grep -c 'return to')
@@ -367,9 +367,7 @@ looked() { sed -n '/^(gdb) co-list/,$p' | grep -v '^$' | normalise; }
 	core=$(look | debug "$demo" -core "$BATS_TEST_TMPDIR/core")
 	echo "$out" | tail -3
 	no_fault "$core"
-	for command in 'co-regs 2'; do
-		diff <(answer "$command" <<<"$live") <(answer "$command" <<<"$core")
-	done
+	diff <(answer 'co-regs 2' <<<"$live") <(answer 'co-regs 2' <<<"$core")
 	diff <(answer co-list <<<"$live" | grep -E 'alice|bob|erin|main') <(answer co-list <<<"$core" | grep -E 'alice|bob|erin|main') || true
 	# GDB's gcore gives up a mapping at the first guard page (MADV_GUARD_INSTALL).
 	if grep -q 'Memory read failed.* at 0x7f' <<<"$out"; then
