@@ -32,7 +32,9 @@ CXXFLAGS := -std=gnu++17 $(BOTH) $(EXTRA)
 LDLIBS  := -lpthread -ldl
 
 # Objects of different builds do not meet: build/debug-gcc-O0/...
-dir_for  = build/$(1)-$(notdir $(CC))$(firstword $(2))
+# (CC="ccache gcc": debug-ccache-gcc-O0)
+space   := $() $()
+dir_for  = build/$(1)-$(subst $(space),-,$(notdir $(CC)))$(firstword $(2))
 B       := $(call dir_for,$(VARIANT),$(OPT))
 RELEASE := $(call dir_for,release,$(OPT_release))
 Q       := $(if $(V),,@)
@@ -60,16 +62,25 @@ LIB_FILES  := $(foreach n,$(LESSONS),$(FILES_$(n)))
 build/%: HIDDEN :=
 $(B)/src/% $(RELEASE)/src/%: HIDDEN := -fvisibility=hidden
 
+# How objects are made: when that changes, they are made again. It changes by
+# variables, and when valgrind's header comes (src/annotate.h uses it if it is
+# there; `make deps demo` does not install it, `make deps test` does).
+how      = $(CC) $(CFLAGS) $(CXXFLAGS) $(1) $(wildcard /usr/include/valgrind/memcheck.h)
+quote    = '$(subst ','\'',$(1))'
+
 define compile_rules
-$(1)/%.o: %.c Makefile | $$(WAIT)
+$(1)/how: FORCE | $$(WAIT)
+	@mkdir -p $$(@D)
+	@how=$$(call quote,$$(call how,$(2))); printf '%s\n' "$$$$how" | cmp -s - $$@ || printf '%s\n' "$$$$how" >$$@
+$(1)/%.o: %.c Makefile $(1)/how | $$(WAIT)
 	$$(call say,CC,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(CFLAGS) $$(HIDDEN) $(2) -c $$< -o $$@
-$(1)/%.o: %.S Makefile | $$(WAIT)
+$(1)/%.o: %.S Makefile $(1)/how | $$(WAIT)
 	$$(call say,AS,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) -g -Iasm -MMD -MP $$(EXTRA) -c $$< -o $$@
-$(1)/%.o: %.cpp Makefile | $$(WAIT)
+$(1)/%.o: %.cpp Makefile $(1)/how | $$(WAIT)
 	$$(call say,CXX,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CXX) $$(CXXFLAGS) $(2) -c $$< -o $$@
@@ -78,6 +89,8 @@ $(eval $(call compile_rules,$(B),$(OPT)))
 ifneq ($(B),$(RELEASE)) # the library is always a release build
 $(eval $(call compile_rules,$(RELEASE),$(OPT_release)))
 endif
+
+FORCE:
 
 -include $(shell find $(B) $(RELEASE) -name '*.d' 2>/dev/null)
 

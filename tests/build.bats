@@ -108,6 +108,25 @@ path_without() {
 	[[ $output != *warning* ]]
 }
 
+@test "objects are made again when other flags make them, and else not" {
+	cp -r Makefile asm src lessons "$BATS_TEST_TMPDIR/"
+	objects="$(value B)/src/coctx.o $(value B)/src/swap.o"
+	compiled() { # shellcheck disable=SC2086 # words on purpose
+		make -C "$BATS_TEST_TMPDIR" "$@" $objects | grep -c '^  CC'
+	}
+	[ "$(compiled)" = 2 ]
+	[ "$(compiled)" = 0 ]
+	[ "$(compiled EXTRA="-DWORDS='two words'")" = 2 ]
+	[ "$(compiled EXTRA="-DWORDS='two words'")" = 0 ]
+	[ "$(compiled)" = 2 ]
+}
+
+@test "a compiler of two words does" {
+	cp -r Makefile asm src lessons "$BATS_TEST_TMPDIR/"
+	run -0 make -C "$BATS_TEST_TMPDIR" CC="env gcc" lesson1
+	[[ $output == *"as expected"* ]]
+}
+
 # --- the installed tree ----------------------------------------------------------------
 
 flags() {
