@@ -180,17 +180,22 @@ void co_wake(struct co *co)
 	make_ready(thread_loop, co);
 }
 
-static void check_queue(const struct list *head)
+static size_t check_queue(const struct list *head)
 {
-	for (const struct list *l = head->next; l != head; l = l->next)
+	size_t n = 0;
+	for (const struct list *l = head->next; l != head; l = l->next, n++)
 		CO_ASSERT(container_of(l, struct co, queue)->state == CO_READY, "I1: a queued coroutine is READY");
+	return n;
 }
 
 void co_loop_check(void)
 {
 	if (!thread_loop)
 		return;
-	check_queue(&thread_loop->ready);
-	check_queue(&thread_loop->turn);
+	size_t n_ready = check_queue(&thread_loop->ready) + check_queue(&thread_loop->turn);
+	const struct list *all = &thread_loop->env->all;
+	for (const struct list *l = all->next; l != all; l = l->next)
+		n_ready -= container_of(l, struct co, in_env)->state == CO_READY;
+	CO_ASSERT(n_ready == 0, "I1: a READY coroutine is queued");
 	CO_ASSERT(thread_loop->runner || list_empty(&thread_loop->turn), "I2: `turn` is empty outside a turn");
 }
