@@ -6,10 +6,11 @@
  * kernel would push the signal frame onto the stack that is full, and kill the
  * program without a word. So it runs on an alternate stack.
  *
- * The handler changes nothing about how the program dies. It prints, puts back
- * the handler that was there before us, and returns: the faulting instruction
- * runs again and faults again, and a crash reporter or the core dump sees the
- * real place. For every other fault it is not there at all.
+ * The handler changes nothing about how the program dies. It prints, and does
+ * what would have happened without it: calls the handler that was there before
+ * us or, if there was none, puts back the default and returns. Then the faulting
+ * instruction runs again and faults again, and the core dump shows the real
+ * place. For every other fault it is as if it were not there.
  */
 #include "overflow.h"
 
