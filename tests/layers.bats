@@ -118,6 +118,8 @@ copy_tree() {
 	[ "$(wc -w <<<"$names")" -gt 30 ]
 	objects=$(for n in $(value LESSONS); do own "$n"; done)
 	# shellcheck disable=SC2086
+	[[ $(asks $objects) == *mmap* ]] # they are there, and nm reads them
+	# shellcheck disable=SC2086
 	common=$(comm -12 <(asks $objects) <(echo "$names"))
 	echo "called: $common"
 	[ -z "$common" ]
