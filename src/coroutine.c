@@ -155,7 +155,7 @@ static void rewind_to_start(struct co *co)
 	co_set_state(co, CO_NEW);
 }
 
-int co_create(struct co **out, const struct co_attr *attr, co_fn *fn, void *arg)
+CALLED_FROM_OUTSIDE int co_create(struct co **out, const struct co_attr *attr, co_fn *fn, void *arg)
 {
 	static const struct co_attr defaults = { 0 };
 
@@ -206,12 +206,12 @@ int co_resume(struct co *co)
 	return 0;
 }
 
-int co_yield_ct(void)
+CALLED_FROM_OUTSIDE int co_yield_ct(void)
 {
 	return co_suspend(CO_SUSPENDED, __builtin_return_address(0));
 }
 
-int co_yield_env(struct co_env *env)
+CALLED_FROM_OUTSIDE int co_yield_env(struct co_env *env)
 {
 	if (!env)
 		return fail(EINVAL);
@@ -220,7 +220,7 @@ int co_yield_env(struct co_env *env)
 	return co_suspend(CO_SUSPENDED, __builtin_return_address(0));
 }
 
-int co_yield(struct co *co)
+CALLED_FROM_OUTSIDE int co_yield(struct co *co)
 {
 	int error = not_ours(co);
 	if (error)

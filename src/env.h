@@ -97,6 +97,10 @@ uint32_t co_env_new_id(struct co_env *env);
 /* Verify I1 to I5 for the calling thread; asserts. O(coroutines). */
 void co_env_check(void);
 
+/* For public functions that note their return address: inlined into their
+ * caller (link-time optimization does that), they would note that one's. */
+#define CALLED_FROM_OUTSIDE __attribute__((noinline))
+
 /* coroutine.c, for the loop: */
 
 /* Resume a coroutine that may be resumed, in whatever way it was suspended.

@@ -127,7 +127,7 @@ static void make_ready(struct co_loop *loop, struct co *co)
 	list_append(&loop->ready, &co->queue); /* I1 */
 }
 
-int co_reschedule(void)
+CALLED_FROM_OUTSIDE int co_reschedule(void)
 {
 	struct co *me = co_self();
 
