@@ -27,7 +27,9 @@ OPT     := $(OPT_$(VARIANT))
 WARN    := -Wall -Wextra -Wshadow
 BOTH    := -g -fPIC -fno-omit-frame-pointer -fstack-clash-protection \
            -D_GNU_SOURCE -Isrc -MMD -MP $(WARN)
-CFLAGS  := -std=gnu11 -Wstrict-prototypes $(BOTH) $(EXTRA)
+# -fexceptions: pthread_exit unwinds C++ resumers through our frames. Without it,
+# link-time optimization concludes that nothing ever comes through co_resume.
+CFLAGS  := -std=gnu11 -Wstrict-prototypes -fexceptions $(BOTH) $(EXTRA)
 CXXFLAGS := -std=gnu++17 $(BOTH) $(EXTRA)
 LDLIBS  := -lpthread -ldl
 

@@ -30,6 +30,17 @@ at_level() {
 @test "clang -O2 keeps all that a switch must keep" { at_level clang -O2; }
 @test "clang -O3 keeps all that a switch must keep" { at_level clang -O3; }
 
+@test "gcc -flto keeps it too, and who called, and what pthread_exit unwinds" {
+	b=build/levels/gcc-lto
+	programs=
+	for t in t_random t_coroutine t_loop t_unwind t_exception; do programs+=" $b/tests/$t"; done
+	# shellcheck disable=SC2086 # the list is words on purpose
+	make -s -j 2 OPT="-O2 -flto=auto" B="$b" $programs
+	for program in $programs; do
+		"$program" --tap
+	done
+}
+
 @test "coctx_make reads the settings of now, where it is inlined into a loop too" {
 	for cc in gcc clang; do
 		command -v $cc >/dev/null || skip "$cc is missing; 'make deps test' installs it"
