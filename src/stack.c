@@ -50,7 +50,8 @@ struct private_stack {
 
 /* One mmap full of stacks of one size. */
 struct slab {
-	struct list in_class; /* linked while it has a free stack: I3 */
+	struct list in_class; /* first: leak checkers look for pointers to the start */
+	struct list has_free; /* linked while it has a free stack: I3 */
 	struct size_class *size_class;
 	char *base;
 	size_t len;
@@ -65,8 +66,9 @@ struct size_class {
 	size_t size;
 	struct list pool; /* first = put back last */
 	size_t n_pooled;
-	struct list slabs; /* those with a free stack */
-	size_t n_slabs, n_stacks, mapped_bytes; /* of all slabs, full ones too */
+	struct list slabs;    /* all */
+	struct list has_free; /* those with a free stack: I3 */
+	size_t n_slabs, n_stacks, mapped_bytes;
 };
 
 /* This thread's classes. A program uses one or two sizes, so a list searched
@@ -112,6 +114,7 @@ static struct slab *slab_map(struct size_class *c, unsigned count)
 	s->count = count;
 	s->free = all_bits(count);
 	list_insert(&c->slabs, &s->in_class);
+	list_insert(&c->has_free, &s->has_free); /* I3 */
 	c->n_slabs++;
 	c->n_stacks += count;
 	c->mapped_bytes += s->len;
@@ -142,6 +145,7 @@ static void slab_unmap(struct slab *s)
 		if (p->has_guard)
 			annotate_stack_end(p->tool_id, p->stack.lo, p->stack.hi);
 	}
+	list_remove(&s->has_free);
 	list_remove(&s->in_class);
 	c->n_slabs--;
 	c->n_stacks -= s->count;
@@ -186,7 +190,7 @@ static struct private_stack *slab_take(struct slab *s)
 	}
 	s->free &= ~(UINT64_C(1) << i);
 	if (!s->free)
-		list_remove(&s->in_class); /* I3 */
+		list_remove(&s->has_free); /* I3 */
 	return p;
 }
 
@@ -196,7 +200,7 @@ static void slab_give(struct private_stack *p)
 	struct slab *s = p->slab;
 
 	if (!s->free)
-		list_insert(&s->size_class->slabs, &s->in_class); /* I3 */
+		list_insert(&s->size_class->has_free, &s->has_free); /* I3 */
 	s->free |= UINT64_C(1) << (p - s->stacks);
 	if (s->free == all_bits(s->count))
 		slab_unmap(s); /* I3 */
@@ -252,6 +256,7 @@ static struct size_class *class_for(size_t size)
 	c->size = size;
 	list_init(&c->pool);
 	list_init(&c->slabs);
+	list_init(&c->has_free);
 	c->next = classes;
 	classes = c;
 	return c;
@@ -277,8 +282,8 @@ struct co_stack *co_stack_get(size_t size)
 		return NULL;
 	struct private_stack *p = pool_take(c);
 	if (!p) {
-		struct slab *s = list_empty(&c->slabs) ? slab_new(c)
-						       : container_of(c->slabs.next, struct slab, in_class);
+		struct slab *s = list_empty(&c->has_free) ? slab_new(c)
+							  : container_of(c->has_free.next, struct slab, has_free);
 		if (!s)
 			return NULL;
 		p = slab_take(s);
@@ -334,8 +339,8 @@ struct co_stack_stats co_stack_stats(void)
 
 	for (const struct size_class *c = classes; c; c = c->next) {
 		size_t n_free = 0;
-		for (const struct list *l = c->slabs.next; l != &c->slabs; l = l->next)
-			n_free += (size_t)__builtin_popcountll(container_of(l, struct slab, in_class)->free);
+		for (const struct list *l = c->has_free.next; l != &c->has_free; l = l->next)
+			n_free += (size_t)__builtin_popcountll(container_of(l, struct slab, has_free)->free);
 		stats.slabs += c->n_slabs;
 		stats.mapped_bytes += c->mapped_bytes;
 		stats.pooled += c->n_pooled;
@@ -344,21 +349,32 @@ struct co_stack_stats co_stack_stats(void)
 	return stats;
 }
 
+static void check_slab(const struct slab *s)
+{
+	CO_ASSERT(s->free != all_bits(s->count), "I3: an empty slab is unmapped");
+	CO_ASSERT(list_linked(&s->has_free) == (s->free != 0), "I3: a slab with a free stack is listed");
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct private_stack *p = &s->stacks[i];
+		bool is_free = s->free >> i & 1;
+		CO_ASSERT(is_free || p->has_guard, "I1: what is handed out has a guard");
+		if (!p->has_guard)
+			continue;
+		CO_ASSERT(((uintptr_t)p->stack.lo | (uintptr_t)p->stack.hi) % 16 == 0, "I1: bounds are aligned");
+		CO_ASSERT(!is_free || !list_linked(&p->in_pool), "I2: a free stack is not in the pool");
+	}
+}
+
 void co_stack_check(void)
 {
 	for (const struct size_class *c = classes; c; c = c->next) {
+		size_t n_slabs = 0;
+		for (const struct list *l = c->slabs.next; l != &c->slabs; l = l->next, n_slabs++)
+			check_slab(container_of(l, struct slab, in_class));
+		CO_ASSERT(n_slabs == c->n_slabs, "I3: the slabs are counted right");
 		size_t n = 0;
-		for (const struct list *l = c->pool.next; l != &c->pool; l = l->next, n++) {
-			const struct private_stack *p = container_of(l, struct private_stack, in_pool);
-			CO_ASSERT(((uintptr_t)p->stack.lo | (uintptr_t)p->stack.hi) % 16 == 0, "I1: bounds are aligned");
-			CO_ASSERT(!(p->slab->free >> (p - p->slab->stacks) & 1), "I2: a pooled stack is not free");
-		}
+		for (const struct list *l = c->pool.next; l != &c->pool; l = l->next)
+			n++;
 		CO_ASSERT(n == c->n_pooled, "I2: the pool is counted right");
 		CO_ASSERT(n <= CO_POOL_STACKS && n * c->size <= CO_POOL_BYTES, "I4: the pool is bounded");
-		for (const struct list *l = c->slabs.next; l != &c->slabs; l = l->next) {
-			const struct slab *s = container_of(l, struct slab, in_class);
-			CO_ASSERT(s->free != 0, "I3: a listed slab has a free stack");
-			CO_ASSERT(s->free != all_bits(s->count), "I3: an empty slab is unmapped");
-		}
 	}
 }

@@ -19,8 +19,8 @@
  * Invariants:
  *  I1  lo and hi are multiples of 16, and the guard ends at lo.
  *  I2  A stack is exactly one of: lent out, in the pool, free in its slab.
- *  I3  A slab with a free stack is on its class's list; a slab whose stacks
- *      are all free does not exist (it has been unmapped).
+ *  I3  A slab is on its class's list `has_free` exactly while it has a free
+ *      stack; one whose stacks are all free does not exist (it is unmapped).
  *  I4  A pool holds at most CO_POOL_STACKS stacks and CO_POOL_BYTES bytes.
  */
 #ifndef CO_STACK_H

@@ -192,6 +192,29 @@ write_cxx() {
 	done
 }
 
+# shellcheck disable=SC2046
+@test "a program that releases all it made loses nothing, possibly either, says valgrind" {
+	cat >"$BATS_TEST_TMPDIR/sizes.c" <<-'END'
+		#include <costep.h>
+		static void *nothing(void *arg) { return arg; }
+		int main(void)
+		{
+			for (int size = 1 << 14; size <= 8 << 20; size *= 2) {
+				struct co *co[20];
+				for (int i = 0; i < 20; i++)
+					if (co_create(&co[i], &(struct co_attr){ .stack_size = size }, nothing, 0) || co_resume(co[i]))
+						return 1;
+				for (int i = 0; i < 20; i++)
+					co_release(co[i]);
+			}
+			return co_eventloop(0, 0, 0);
+		}
+	END
+	gcc -g "$BATS_TEST_TMPDIR/sizes.c" $(flags --cflags) "$TREE/usr/lib/libcostep.a" -o "$BATS_TEST_TMPDIR/sizes"
+	run -0 valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=9 \
+		"$BATS_TEST_TMPDIR/sizes"
+}
+
 @test "DESTDIR stays out of what pkg-config says" {
 	make -s install PREFIX=/opt/costep DESTDIR="$BATS_TEST_TMPDIR/pack"
 	pc=$BATS_TEST_TMPDIR/pack/opt/costep/lib/pkgconfig/costep.pc
