@@ -174,6 +174,7 @@ int co_park(void (*cancel)(struct co *co), void *blocked_at)
 
 void co_wake(struct co *co)
 {
+	CO_ASSERT(thread_loop && co->env == thread_loop->env, "a coroutine is woken on its own thread");
 	CO_ASSERT(co->state == CO_WAITING, "only a waiting coroutine is woken");
 	co->abandon = NULL;
 	co_set_state(co, CO_READY);

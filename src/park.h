@@ -42,7 +42,7 @@ struct co_loop {
  *              the loop (it is in a callback); ENOMEM. */
 int co_park(void (*cancel)(struct co *co), void *blocked_at);
 
-/* Make a waiting coroutine ready. It runs in a later turn, never at once. */
+/* Make a waiting coroutine of this thread ready. It runs in a later turn, never at once. */
 void co_wake(struct co *co);
 
 /* Verify I1 and I2 for the calling thread; asserts. */

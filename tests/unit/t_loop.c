@@ -217,6 +217,27 @@ static void wake_one_that_does_not_wait(void)
 	co_wake(start(three_rounds, "a"));
 }
 
+static void *park_once(void *arg)
+{
+	CHECK_EQ(park(), 0);
+	return arg;
+}
+
+static void *wake_from_here(void *co)
+{
+	CHECK(co_get_epoll_ct() != NULL); /* this thread has a loop too: the wrong one */
+	co_wake(co);
+	return NULL;
+}
+
+static void wake_another_threads(void)
+{
+	pthread_t t;
+
+	CHECK_EQ(pthread_create(&t, NULL, wake_from_here, start(park_once, NULL)), 0);
+	pthread_join(t, NULL);
+}
+
 static void *keep_errno(void *arg)
 {
 	errno = 4711;
@@ -652,6 +673,8 @@ static const struct test_case cases[] = {
 	{ "waking", "one that is woken runs later, in the order of waking", waking, 0, 0 },
 	{ "wake_running", "waking one that does not wait is stopped", wake_one_that_does_not_wait, SIGABRT,
 	  "only a waiting coroutine is woken" },
+	{ "wake_another_threads", "waking another thread's is stopped", wake_another_threads, SIGABRT,
+	  "a coroutine is woken on its own thread" },
 	{ "errno_kept", "errno is the coroutine's own over reschedule and park", errno_kept, 0, 0 },
 	{ "stopping", "co_loop_stop ends the present or the next turn, once", stopping, 0, 0 },
 	{ "release_parked", "a parked one that is released or reset is cancelled, once", release_parked, 0, 0 },
