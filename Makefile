@@ -40,6 +40,9 @@ dir_for  = build/$(1)-$(subst $(space),-,$(notdir $(CC)))$(firstword $(2))
 B       := $(call dir_for,$(VARIANT),$(OPT))
 RELEASE := $(call dir_for,release,$(OPT_release))
 Q       := $(if $(V),,@)
+# $(call need,COMMAND,what make deps must be asked for): else a recipe ends here.
+need     = $(if $(shell command -v $(firstword $(1))),,$(error $(firstword $(1)) is missing; \
+           'make deps $(2)' installs what Debian has of it))
 say      = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
 
 # `make deps X`: everything waits until the packages are there, with -j too.
@@ -75,15 +78,15 @@ $(1)/how: FORCE | $$(WAIT)
 	@mkdir -p $$(@D)
 	@how=$$(call quote,$$(call how,$(2))); printf '%s\n' "$$$$how" | cmp -s - $$@ || printf '%s\n' "$$$$how" >$$@
 $(1)/%.o: %.c Makefile $(1)/how | $$(WAIT)
-	$$(call say,CC,$$<)
+	$$(call need,$$(CC),$$(if $$(filter gcc,$$(CC)),lesson1,test))$$(call say,CC,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(CFLAGS) $$(HIDDEN) $(2) -c $$< -o $$@
 $(1)/%.o: %.S Makefile $(1)/how | $$(WAIT)
-	$$(call say,AS,$$<)
+	$$(call need,$$(CC),$$(if $$(filter gcc,$$(CC)),lesson1,test))$$(call say,AS,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) -g -Iasm -MMD -MP $$(EXTRA) -c $$< -o $$@
 $(1)/%.o: %.cpp Makefile $(1)/how | $$(WAIT)
-	$$(call say,CXX,$$<)
+	$$(call need,$$(CXX),test)$$(call say,CXX,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CXX) $$(CXXFLAGS) $(2) -c $$< -o $$@
 endef
@@ -164,7 +167,7 @@ LIBS_t_unwind := -lunwind
 # the whole library. A layer that only works below the others is a lie.
 define unit_rule
 $(B)/$(1)/%: $(B)/tests/unit/%.o $(2)
-	$$(call say,LINK,$$@)
+	$$(call need,$$(CXX),test)$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CXX) $$(OPT) -rdynamic $$(WRAP_$$*) $$^ $$(LDLIBS) $$(LIBS_$$*) -o $$@
 endef

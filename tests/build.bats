@@ -52,6 +52,17 @@ path_without() {
 	[[ $output == *"VARIANT=fast is unknown; choose debug, release, asan or tsan"* ]]
 }
 
+@test "without a compiler, make says which and what installs it" {
+	cp -r Makefile asm src lessons tests "$BATS_TEST_TMPDIR/"
+	path=$(path_without gcc g++ clang)
+	PATH=$path run -2 make -C "$BATS_TEST_TMPDIR" lesson1
+	[[ $output == *"gcc is missing; 'make deps lesson1' installs"* ]]
+	PATH=$path run -2 make -C "$BATS_TEST_TMPDIR" CC=clang lesson1
+	[[ $output == *"clang is missing; 'make deps test' installs"* ]]
+	PATH=$path run -2 make -C "$BATS_TEST_TMPDIR" "$(value B)/tests/unit/t_exception.o"
+	[[ $output == *"g++ is missing; 'make deps test' installs"* ]]
+}
+
 @test "without bats, tests say which command installs it" {
 	path=$(path_without bats)
 	t=$(value B)/tests/$(value UNIT | tr ' ' '\n' | grep -m 1 t_stack)
