@@ -98,6 +98,8 @@ int co_yield(struct co *co);
 /* Make @co new again: its next resume runs the same function from the top.
  * A waiting one is taken off every wait list first. What the unfinished run
  * has left on its stack is forgotten: nothing is closed, nothing is freed.
+ * It starts with the floating-point settings that the caller has now (one that
+ * is new already, with those it has).
  *
  * Errors       EINVAL NULL; EBUSY it runs or has resumed the caller; EXDEV.
  * Source       libco co_reset. */
@@ -117,7 +119,8 @@ struct co *co_self(void);
 /* This thread's environment; NULL before its first co_create. */
 struct co_env *co_get_curr_thread_env(void);
 
-/* What @co is doing now; -1 and EINVAL for NULL. */
+/* What @co is doing now; -1 and EINVAL for NULL. Like co_id and co_name it does
+ * not look whose @co is: a NULL check and a read, for use in any place. */
 enum co_state co_status(const struct co *co);
 const char *co_state_name(enum co_state state);
 
