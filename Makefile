@@ -105,27 +105,31 @@ LIB_OBJECTS := $(addprefix $(RELEASE)/,$(addsuffix .o,$(LIB_FILES)))
 
 lib: build/libcostep.a build/libcostep.so ## build/libcostep.a and build/libcostep.so (release build)
 
-build/libcostep.a: $(LIB_OBJECTS)
+# Each compiler's library is its own; build/ has a copy of the one asked for last.
+build/libcostep.%: $(RELEASE)/libcostep.% FORCE
+	$(Q)cmp -s $< $@ || cp $< $@
+	$(Q)ln -sf libcostep.so build/libcostep.so.0
+
+$(RELEASE)/libcostep.a: $(LIB_OBJECTS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 # nodelete: a signal handler and thread destructors point into it.
-build/libcostep.so: $(LIB_OBJECTS)
+$(RELEASE)/libcostep.so: $(LIB_OBJECTS)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,libcostep.so.0 -Wl,-z,nodelete -Wl,-z,defs $^ $(LDLIBS) -o $@
-	$(Q)ln -sf libcostep.so build/libcostep.so.0
 
 PUBLIC_HEADERS := coctx coroutine loop debug costep
 
 install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
-	install -d $(DESTDIR)$(PREFIX)/include/costep $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 644 $(PUBLIC_HEADERS:%=src/%.h) $(DESTDIR)$(PREFIX)/include/costep
-	install -m 644 build/libcostep.a $(DESTDIR)$(PREFIX)/lib
-	install -m 755 build/libcostep.so $(DESTDIR)$(PREFIX)/lib/libcostep.so.0
-	ln -sf libcostep.so.0 $(DESTDIR)$(PREFIX)/lib/libcostep.so
+	install -d "$(DESTDIR)$(PREFIX)/include/costep" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
+	install -m 644 $(PUBLIC_HEADERS:%=src/%.h) "$(DESTDIR)$(PREFIX)/include/costep"
+	install -m 644 build/libcostep.a "$(DESTDIR)$(PREFIX)/lib"
+	install -m 755 build/libcostep.so "$(DESTDIR)$(PREFIX)/lib/libcostep.so.0"
+	ln -sf libcostep.so.0 "$(DESTDIR)$(PREFIX)/lib/libcostep.so"
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: costep' 'Description: stackful coroutines that can be looked at' \
 	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include/costep' 'Libs: -L$${prefix}/lib -lcostep' \
-	  'Libs.private: -lpthread -ldl' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/costep.pc
+	  'Libs.private: -lpthread -ldl' > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/costep.pc"
 
 # --- lessons --------------------------------------------------------------------
 
@@ -179,6 +183,11 @@ $(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_
 
 UNIT_PROGRAMS := $(UNIT:%=$(B)/tests/%)
 
+# Before anything of the tests is built: is there all that they will need?
+have-test: | $(WAIT)
+	@.ci/deps --missing lesson debug test || { echo "'make deps test' installs them"; exit 1; }
+$(UNIT:%=$(B)/tests/unit/%.o): | have-test
+
 unit: $(UNIT_PROGRAMS) | $(WAIT) ## the unit tests of one build: VARIANT=..., CC=..., OPT=...
 	@tests/run -j 2 $^
 
@@ -215,4 +224,4 @@ help: ## this list
 	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
 
-.PHONY: lib install unit test test-all lint textcheck deps clean help
+.PHONY: have-test lib install unit test test-all lint textcheck deps clean help

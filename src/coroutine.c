@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "assert.h"
+#include "debug.h"
 #include "env.h"
 
 #define NOBODY ((struct coctx *)&coctx_nobody)
@@ -29,14 +30,9 @@ static int fail(int error)
 
 /* --- states ----------------------------------------------------------------- */
 
-static const char *const state_names[] = {
-	[CO_NEW] = "new",	  [CO_SUSPENDED] = "suspended", [CO_READY] = "ready", [CO_RUNNING] = "running",
-	[CO_NORMAL] = "normal", [CO_WAITING] = "waiting",	[CO_DONE] = "done",
-};
-
 const char *co_state_name(enum co_state state)
 {
-	return (unsigned)state <= CO_DONE ? state_names[state] : "unknown";
+	return (unsigned)state < CO_DEBUG_STATES ? co_debug_layout.states[state] : "unknown";
 }
 
 void co_set_state(struct co *co, enum co_state state)
@@ -260,7 +256,8 @@ int co_reset(struct co *co)
 		return 0;
 	annotate_exec_end(&co->exec.tools);
 	annotate_exec_init(&co->exec.tools, false);
-	annotate_stack_is_fresh(co->exec.stack->lo, co->exec.stack->hi);
+	if (co->exec.stack->ops->forget)
+		co->exec.stack->ops->forget(co->exec.stack);
 	rewind_to_start(co);
 	return 0;
 }

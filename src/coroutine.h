@@ -11,15 +11,17 @@
  * Model:   libco co_routine.h, co_routine.cpp at dc6aafc; differs in: every
  *          misuse is refused, and any depth of nested resumes is allowed.
  *
- *   co_create ──> NEW ──resume──> RUNNING ──returns──> DONE ──> co_release
- *                  ^               │  ^ │ ^               │
- *                  │         yield │  │ │ │ the one       │
- *                  │               v  │ │ │ it resumed    │
- *                  │         SUSPENDED  │ │ came back     │
- *                  │          (resume)  v │               │
- *                  │                  NORMAL              │
- *                  └───────────── co_reset ───────────────┘
+ *              resume                   returns
+ *       NEW ─────────────> RUNNING ─────────────────> DONE
+ *                          │ ^  │ ^
+ *                    yield │ │  │ │ the one that it
+ *                          │ │  │ │ resumed comes back
+ *                          v │  v │
+ *                   SUSPENDED   NORMAL
+ *                   (resume:    (it has resumed
+ *                    RUNNING)    another)
  *
+ *   co_reset makes any but RUNNING and NORMAL ones NEW, co_release frees them.
  *   From lesson 4 on a running one may also become READY (on the loop's
  *   queue) or WAITING (for something); only the loop resumes those.
  */

@@ -98,12 +98,30 @@ static int make_exit_key(void)
 	pthread_mutex_lock(&envs_lock);
 	if (!has_exit_key) {
 		error = pthread_key_create(&exit_key, env_free);
+		if (!error && (error = pthread_atfork(NULL, NULL, forget_other_threads)) != 0)
+			pthread_key_delete(exit_key);
 		has_exit_key = !error;
-		if (!error)
-			(void)pthread_atfork(NULL, NULL, forget_other_threads);
 	}
 	pthread_mutex_unlock(&envs_lock);
 	return error;
+}
+
+/* Make a coroutine of what the thread does already. */
+static void main_init(struct co_env *env)
+{
+	struct co *main = &env->main;
+
+	co_stack_of_thread(&env->threads_stack);
+	main->exec.stack = &env->threads_stack;
+	main->exec.link = (struct coctx *)&coctx_nobody;
+	annotate_exec_init(&main->exec.tools, true);
+	main->env = env;
+	main->id = co_env_new_id(env);
+	strcpy(main->name, "main");
+	list_init(&main->queue);
+	list_init(&main->in_env);
+	main->state = CO_RUNNING;
+	env->running = main; /* I1 */
 }
 
 static struct co_env *env_new(void)
@@ -129,18 +147,7 @@ static struct co_env *env_new(void)
 	env->tid = (pid_t)syscall(SYS_gettid);
 	env->eh = __cxa_get_globals ? __cxa_get_globals() : NULL; /* stays where it is */
 
-	struct co *main = &env->main;
-	co_stack_of_thread(&env->threads_stack);
-	main->exec.stack = &env->threads_stack;
-	main->exec.link = (struct coctx *)&coctx_nobody;
-	annotate_exec_init(&main->exec.tools, true);
-	main->env = env;
-	main->id = co_env_new_id(env);
-	strcpy(main->name, "main");
-	list_init(&main->queue);
-	list_init(&main->in_env);
-	main->state = CO_RUNNING;
-	env->running = main; /* I1 */
+	main_init(env);
 
 	pthread_mutex_lock(&envs_lock);
 	list_append(&co_envs, &env->in_envs);

@@ -80,7 +80,7 @@ static const struct co *who_overflowed(const char *addr, const ucontext_t *at)
 	/* A call at the last bytes can be our own co_swap: then `running` is
 	 * already the other one. Search, but not because of any wild pointer:
 	 * what that has destroyed may include this list. O(coroutines). */
-	if (labs((long)(addr - sp)) > 2 * 64 * 1024)
+	if (labs((long)(addr - sp)) > 2 * CO_STACK_GUARD)
 		return NULL;
 	for (const struct list *l = env->all.next; l != &env->all; l = l->next) {
 		const struct co *co = container_of(l, struct co, in_env);

@@ -33,9 +33,6 @@
 #endif
 
 enum {
-	/* libc is not built with stack-clash protection: a function of it may
-	 * move rsp down by more than a page before it touches anything. */
-	GUARD_LEN = 64 * 1024,
 	SLAB_STACKS = 64, /* one bit each in slab.free */
 	SLAB_BYTES = 16 * 1024 * 1024,
 };
@@ -82,7 +79,7 @@ static size_t page_size(void)
 
 static size_t slot_len(const struct size_class *c)
 {
-	return GUARD_LEN + c->size;
+	return CO_STACK_GUARD + c->size;
 }
 
 /* --- slabs ---------------------------------------------------------------- */
@@ -154,20 +151,25 @@ static void slab_unmap(struct slab *s)
 	free(s);
 }
 
-/* Make the lowest GUARD_LEN bytes of a slot fault. */
+/* Make the lowest CO_STACK_GUARD bytes of a slot fault. */
 static int guard_install(char *at)
 {
 	/* A guard in the page tables: no map of its own. */
-	if (madvise(at, GUARD_LEN, MADV_GUARD_INSTALL) == 0)
+	if (madvise(at, CO_STACK_GUARD, MADV_GUARD_INSTALL) == 0)
 		return 0;
 	/* An older kernel, or locked memory. This splits the map in two, so at
 	 * most some 32 750 stacks of this kind fit into a process. */
-	return mprotect(at, GUARD_LEN, PROT_NONE);
+	return mprotect(at, CO_STACK_GUARD, PROT_NONE);
 }
 
 static void private_put(struct co_stack *stack);
 
-static const struct co_stack_ops private_ops = { .put = private_put };
+static void private_forget(struct co_stack *stack)
+{
+	annotate_stack_is_fresh(stack->lo, stack->hi);
+}
+
+static const struct co_stack_ops private_ops = { .forget = private_forget, .put = private_put };
 
 /* Take the lowest free stack of @s; NULL, ENOMEM if its guard cannot be made. */
 static struct private_stack *slab_take(struct slab *s)
@@ -180,9 +182,9 @@ static struct private_stack *slab_take(struct slab *s)
 		if (guard_install(slot) != 0)
 			return NULL;
 		p->slab = s;
-		p->stack.lo = slot + GUARD_LEN;
+		p->stack.lo = slot + CO_STACK_GUARD;
 		p->stack.hi = slot + slot_len(s->size_class);
-		p->stack.guard_len = GUARD_LEN;
+		p->stack.guard_len = CO_STACK_GUARD;
 		p->stack.ops = &private_ops;
 		p->tool_id = annotate_stack(p->stack.lo, p->stack.hi);
 		list_init(&p->in_pool);
@@ -294,7 +296,7 @@ struct co_stack *co_stack_get(size_t size)
 			return NULL;
 		}
 	}
-	annotate_stack_is_fresh(p->stack.lo, p->stack.hi);
+	private_forget(&p->stack);
 	return &p->stack;
 }
 

@@ -42,6 +42,9 @@ struct co_stack_ops {
 	 * sanitizer that has been told of the switch would take the rest of
 	 * this function's work for the other execution's. */
 	void (*enter)(struct co_exec *from, struct co_exec *to);
+	/* What the one whose stack this is has left on it means nothing any
+	 * more. NULL: nothing to do. */
+	void (*forget)(struct co_stack *stack);
 	/* Give the stack back. Nobody may be standing on it. NULL: cannot be
 	 * given back (a thread's own). */
 	void (*put)(struct co_stack *stack);
@@ -61,6 +64,10 @@ struct co_stack_source {
 };
 
 enum {
+	/* The guard below each private stack. libc is not built with stack-clash
+	 * protection: a function of it may move rsp down by more than a page
+	 * before it touches anything. */
+	CO_STACK_GUARD = 64 * 1024,
 	CO_STACK_DEFAULT = 128 * 1024,
 	CO_STACK_MAX = 8 * 1024 * 1024,
 	/* The pool: stacks of one size, of one thread, that stay warm. */

@@ -211,7 +211,7 @@ static void run_thread(void *(*fn)(void *))
 static void skip_if_the_tool_is_linked_in(void)
 {
 #ifdef __clang__
-	SKIP_IF_WATCHED();
+	SKIP_IF_WATCHED("memory is not ours alone");
 #endif
 }
 

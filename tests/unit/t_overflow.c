@@ -266,7 +266,7 @@ static void yield(void)
 
 static void in_a_switch(void)
 {
-	SKIP_IF_WATCHED(); /* sanitized functions want more than they leave */
+	SKIP_IF_WATCHED("sanitized functions want more than they leave");
 	int died = 0, lived = 0;
 
 	libc_call = yield;
@@ -405,7 +405,7 @@ static void own_alt_child(void)
 
 static void own_alt(void)
 {
-	SKIP_IF_WATCHED(); /* sanitizers have an alternate stack of their own */
+	SKIP_IF_WATCHED("sanitizers have an alternate stack of their own");
 	alt_len = 64 * 1024;
 	run_child(own_alt_child);
 	CHECK_EQ(child.status, 44 << 8);
@@ -503,7 +503,7 @@ static void no_room_for_a_signal(void)
 
 static void signal_frame(void)
 {
-	SKIP_IF_WATCHED();
+	SKIP_IF_WATCHED("memory is not ours alone");
 	run_child(no_room_for_a_signal);
 	CHECK(WIFSIGNALED(child.status));
 	CHECK_EQ(WTERMSIG(child.status), SIGSEGV);

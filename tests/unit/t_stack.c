@@ -224,7 +224,7 @@ static void pool_bounded(void)
 
 static void evicted_is_gone(void)
 {
-	SKIP_IF_WATCHED();
+	SKIP_IF_WATCHED("memory is not ours alone");
 	enum { N = CO_POOL_BYTES / MIB + 5 };
 	struct co_stack *s[N];
 
@@ -354,7 +354,7 @@ static void limit_address_space(size_t more)
 
 static void short_of_memory(void)
 {
-	SKIP_IF_WATCHED();
+	SKIP_IF_WATCHED("memory is not ours alone");
 	struct co_stack *s[200];
 	int n = 0;
 
@@ -388,7 +388,7 @@ static void *yield_once(void *arg)
 
 static void idle_memory(void)
 {
-	SKIP_IF_WATCHED();
+	SKIP_IF_WATCHED("memory is not ours alone");
 	enum { N = 2000 };
 	static struct co *co[N];
 

@@ -302,7 +302,7 @@ static void *ends_in_coroutine(void *arg)
 
 static void exit_in_coroutine(void)
 {
-	SKIP_IF_WATCHED(); /* sanitizers take the end of a thread on their own stack only */
+	SKIP_IF_WATCHED("sanitizers take the end of a thread on their own stack only");
 	struct co *mine;
 	pthread_t t;
 	void *result;
@@ -341,13 +341,13 @@ static void *is_cancelled(void *arg)
 
 static void cancel_in_coroutine(void)
 {
-	SKIP_IF_WATCHED(); /* sanitizers take the end of a thread on their own stack only */
+	SKIP_IF_WATCHED("sanitizers take the end of a thread on their own stack only");
 	short_threads(is_cancelled, 50);
 }
 
 static void main_exits(void)
 {
-	SKIP_IF_WATCHED(); /* sanitizers take the end of a thread on their own stack only */
+	SKIP_IF_WATCHED("sanitizers take the end of a thread on their own stack only");
 	struct co *co;
 
 	CHECK_EQ(co_create(&co, NULL, end_thread, NULL), 0);

@@ -37,10 +37,10 @@ static inline const char *watched_by(void)
 }
 
 /* Leave the case out when a tool changes what it measures. */
-#define SKIP_IF_WATCHED() \
+#define SKIP_IF_WATCHED(why) \
 	do { \
 		if (watched_by()) \
-			check_skip("memory is not ours alone under %s", watched_by()); \
+			check_skip("%s: %s", watched_by(), why); \
 	} while (0)
 
 /* Fewer rounds where each costs ten or fifty times as much. */
