@@ -184,7 +184,7 @@ $(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_
 UNIT_PROGRAMS := $(UNIT:%=$(B)/tests/%)
 
 # Before anything of the tests is built: is there all that they will need?
-have-test: | $(WAIT)
+have-test: FORCE | $(WAIT)
 	@.ci/deps --missing lesson debug test || { echo "'make deps test' installs them"; exit 1; }
 $(UNIT:%=$(B)/tests/unit/%.o): | have-test
 
@@ -224,4 +224,4 @@ help: ## this list
 	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
 
-.PHONY: have-test lib install unit test test-all lint textcheck deps clean help
+.PHONY: lib install unit test test-all lint textcheck deps clean help

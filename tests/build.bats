@@ -83,6 +83,18 @@ path_without() {
 	[[ $output == *gdb*"make deps"* ]]
 }
 
+@test "packages that tests need and that are missing are named before anything is built" {
+	mkdir -p "$BATS_TEST_TMPDIR/bin"
+	printf '#!/bin/sh\ncase "$*" in *libunwind-dev*) exit 1 ;; esac; echo "install ok installed"\n' \
+		>"$BATS_TEST_TMPDIR/bin/dpkg-query"
+	chmod +x "$BATS_TEST_TMPDIR/bin/dpkg-query"
+	run env PATH="$BATS_TEST_TMPDIR/bin:$PATH" make -s unit CC=gcc OPT=-O1
+	echo "$output"
+	[ "$status" -ne 0 ]
+	[[ $output == *"missing packages: libunwind-dev"*"make deps test"* ]]
+	[[ $output != *CC* ]]
+}
+
 @test "make deps with nothing missing is silent" {
 	groups=$(make -s print-GROUPS MAKECMDGOALS='deps test') # said, not made
 	[[ $groups == *test* ]]

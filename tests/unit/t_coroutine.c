@@ -301,7 +301,7 @@ static struct {
 	struct co_stack_source source;
 	struct co_stack stack;
 	struct co_stack *inner; /* where the bytes really are */
-	int n_got, n_put, n_down, n_up;
+	int n_got, n_put, n_down, n_up, n_forgot;
 } odd;
 
 static void odd_enter(struct co_exec *from, struct co_exec *to)
@@ -329,9 +329,15 @@ static void odd_put(struct co_stack *stack)
 	odd.n_put++;
 }
 
+static void odd_forget(struct co_stack *stack)
+{
+	CHECK_EQ(stack, &odd.stack);
+	odd.n_forgot++;
+}
+
 static struct co_stack *odd_get(struct co_stack_source *source)
 {
-	static const struct co_stack_ops ops = { .enter = odd_enter, .put = odd_put };
+	static const struct co_stack_ops ops = { .enter = odd_enter, .forget = odd_forget, .put = odd_put };
 
 	CHECK_EQ(source, &odd.source);
 	odd.inner = co_stack_get(CO_STACK_DEFAULT);
@@ -363,6 +369,9 @@ static void stacks_own_way(void)
 	CHECK_EQ(odd.n_down, 2); /* by main */
 	CHECK_EQ(odd.n_up, 2);   /* by inner: a yield and its end */
 	CHECK_EQ(odd.n_put, 0);
+	CHECK_EQ(odd.n_forgot, 0);
+	CHECK_EQ(co_reset(outer), 0);
+	CHECK_EQ(odd.n_forgot, 1);
 	release(outer);
 	CHECK_EQ(odd.n_put, 1);
 	release(inner);
