@@ -53,7 +53,7 @@ path_without() {
 }
 
 @test "without a compiler, make says which and what installs it" {
-	cp -r Makefile asm src lessons tests "$BATS_TEST_TMPDIR/"
+	cp -r .ci Makefile asm src lessons tests "$BATS_TEST_TMPDIR/"
 	path=$(path_without gcc g++ clang)
 	PATH=$path run -2 make -C "$BATS_TEST_TMPDIR" lesson1
 	[[ $output == *"gcc is missing; 'make deps lesson1' installs"* ]]

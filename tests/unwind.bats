@@ -9,8 +9,10 @@ bats_require_minimum_version 1.5.0
 # As users compile: without the frame pointers that our own build keeps.
 build() { # compiler level
 	local flags='-g -std=gnu11 -D_GNU_SOURCE -fPIC -fstack-clash-protection -Isrc'
-	local layer3='asm/coctx_swap_x86_64.S src/coctx.c src/stack.c src/overflow.c src/assert.c src/swap.c src/env.c src/coroutine.c'
-	local name
+	local file layer3='' name
+	for file in $(make -s print-FILES_1) $(make -s print-FILES_2) $(make -s print-FILES_3); do
+		layer3+=" $(ls "$file".[cS])"
+	done
 	for name in unwind_nested unwind_random; do
 		# shellcheck disable=SC2086  # lists of words
 		"$1" $flags "$2" "tests/fixtures/$name.c" $layer3 -lpthread -o "$BATS_FILE_TMPDIR/$name-$1$2"
