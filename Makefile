@@ -150,6 +150,15 @@ test$(1): $(foreach n,$(NEEDS_$(1)) $(1),$(foreach t,$(TESTS_$(n)),$(B)/stage$(1
 endef
 $(foreach n,$(LESSONS),$(eval $(call lesson_rules,$(n))))
 
+# A number that there is no lesson for (yet).
+no_lesson = @echo "make: there is no lesson $(1); there are: $(LESSONS)" >&2; exit 2
+lesson%:
+	$(call no_lesson,$*)
+gdb%:
+	$(call no_lesson,$*)
+test%:
+	$(call no_lesson,$*)
+
 # What only `make help` reads: lines for the patterns above.
 # lessonN: ## build lesson N from its layers alone, run its demo, compare the output
 # testN: ## run the tests of lesson N's layer and those below, linked with them alone

@@ -52,6 +52,13 @@ path_without() {
 	[[ $output == *"VARIANT=fast is unknown; choose debug, release, asan or tsan"* ]]
 }
 
+@test "a lesson that there is not is refused with those that there are" {
+	for target in lesson99 gdb99 test99; do
+		run -2 make "$target"
+		[[ $output == *"there is no lesson 99; there are: $(value LESSONS)"* ]]
+	done
+}
+
 @test "without a compiler, make says which and what installs it" {
 	cp -r .ci Makefile asm src lessons tests "$BATS_TEST_TMPDIR/"
 	path=$(path_without gcc g++ clang)
