@@ -15,7 +15,7 @@ setup() {
 
 @test "a text that quotes what is not there is found out" {
 	text=$(mktemp -p . --suffix=.md)
-	printf '%s\n' '```c src=src/loop.c' 'int no_such_line;' '```' '```sh run' 'echo one' '```' '```text' 'two' '```' \
+	printf '%s\n' '```c src=src/loop.c' 'int no_such_line;' '```' '```sh run' 'echo one; rm README.md' '```' '```text' 'two' '```' \
 		'[x](no/such/file)' >"$text"
 	run tests/textcheck "$text"
 	rm -f "$text"
@@ -23,6 +23,7 @@ setup() {
 	[ "$status" -eq 1 ]
 	[[ $output == *"do not stand in src/loop.c"* ]]
 	[[ $output == *"print something else"* ]]
+	[[ $output == *"leave changes behind"* ]]
 	[[ $output == *"leads nowhere"* ]]
 }
 
