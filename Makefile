@@ -103,12 +103,15 @@ FORCE:
 
 LIB_OBJECTS := $(addprefix $(RELEASE)/,$(addsuffix .o,$(LIB_FILES)))
 
-lib: build/libcostep.a build/libcostep.so ## build/libcostep.a and build/libcostep.so (release build)
+lib: build/libcostep.a build/libcostep.so build/libcostep.so.0 ## build/libcostep.a and build/libcostep.so (release build)
 
 # Each compiler's library is its own; build/ has a copy of the one asked for last.
 build/libcostep.%: $(RELEASE)/libcostep.% FORCE
 	$(Q)cmp -s $< $@ || cp $< $@
-	$(Q)ln -sf libcostep.so build/libcostep.so.0
+
+# The name that programs linked with the shared one look for.
+build/libcostep.so.0: | build/libcostep.so
+	$(Q)ln -sf libcostep.so $@
 
 $(RELEASE)/libcostep.a: $(LIB_OBJECTS)
 	$(call say,AR,$@)

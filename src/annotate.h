@@ -80,14 +80,12 @@ static inline void annotate_stack_end(unsigned id, void *lo, void *hi)
 	(void)id;
 	(void)lo;
 	(void)hi;
-#ifdef CO_ASAN
-	/* These addresses will be somebody else's memory. */
-	__asan_unpoison_memory_region(lo, (size_t)((char *)hi - (char *)lo));
-#endif
 #ifdef CO_VALGRIND
 	VALGRIND_STACK_DEREGISTER(id);
 #endif
 #ifdef CO_ASAN
+	/* These addresses will be somebody else's memory. */
+	__asan_unpoison_memory_region(lo, (size_t)((char *)hi - (char *)lo));
 	__lsan_unregister_root_region(lo, (size_t)((char *)hi - (char *)lo));
 #endif
 }

@@ -22,12 +22,6 @@
 
 #define NOBODY ((struct coctx *)&coctx_nobody)
 
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
 /* --- states ----------------------------------------------------------------- */
 
 const char *co_state_name(enum co_state state)
@@ -109,7 +103,7 @@ int co_suspend(enum co_state state, void *blocked_at)
 {
 	struct co *me = co_self();
 	if (!me || !me->resumer)
-		return fail(EPERM);
+		return co_fail(EPERM);
 
 	struct thread_state saved = thread_state_save(me->env);
 	me->blocked_at = blocked_at;
@@ -158,7 +152,7 @@ CALLED_FROM_OUTSIDE int co_create(struct co **out, const struct co_attr *attr, c
 	if (!attr)
 		attr = &defaults;
 	if (!out || !fn || attr->stack_size < 0 || attr->stack_size > CO_STACK_MAX)
-		return fail(EINVAL);
+		return co_fail(EINVAL);
 	struct co_env *env = co_env_get();
 	if (!env)
 		return -1;
@@ -193,11 +187,11 @@ int co_resume(struct co *co)
 {
 	int error = not_ours(co);
 	if (error)
-		return fail(error);
+		return co_fail(error);
 	if (co->state == CO_DONE)
-		return fail(EINVAL);
+		return co_fail(EINVAL);
 	if (co->state != CO_NEW && co->state != CO_SUSPENDED)
-		return fail(EBUSY);
+		return co_fail(EBUSY);
 	co_transfer_to(co);
 	return 0;
 }
@@ -210,9 +204,9 @@ CALLED_FROM_OUTSIDE int co_yield_ct(void)
 CALLED_FROM_OUTSIDE int co_yield_env(struct co_env *env)
 {
 	if (!env)
-		return fail(EINVAL);
+		return co_fail(EINVAL);
 	if (env != co_get_curr_thread_env())
-		return fail(EXDEV);
+		return co_fail(EXDEV);
 	return co_suspend(CO_SUSPENDED, __builtin_return_address(0));
 }
 
@@ -220,7 +214,7 @@ CALLED_FROM_OUTSIDE int co_yield(struct co *co)
 {
 	int error = not_ours(co);
 	if (error)
-		return fail(error);
+		return co_fail(error);
 	return co_suspend(CO_SUSPENDED, __builtin_return_address(0));
 }
 
@@ -251,7 +245,7 @@ int co_reset(struct co *co)
 {
 	int error = detach(co);
 	if (error)
-		return fail(error);
+		return co_fail(error);
 	if (co->state == CO_NEW)
 		return 0;
 	annotate_exec_end(&co->exec.tools);
@@ -274,7 +268,7 @@ int co_release(struct co *co)
 {
 	int error = detach(co);
 	if (error)
-		return fail(error);
+		return co_fail(error);
 	co_destroy(co);
 	return 0;
 }
@@ -283,7 +277,7 @@ int co_release(struct co *co)
 
 enum co_state co_status(const struct co *co)
 {
-	return co ? co->state : (enum co_state)fail(EINVAL);
+	return co ? co->state : (enum co_state)co_fail(EINVAL);
 }
 
 void *co_result(const struct co *co)
@@ -297,16 +291,16 @@ void *co_result(const struct co *co)
 
 uint32_t co_id(const struct co *co)
 {
-	return co ? co->id : (uint32_t)fail(EINVAL);
+	return co ? co->id : (uint32_t)co_fail(EINVAL);
 }
 
 int co_set_name(struct co *co, const char *name)
 {
 	int error = not_ours(co);
 	if (error)
-		return fail(error);
+		return co_fail(error);
 	if (!name || strlen(name) > CO_NAME_MAX)
-		return fail(EINVAL);
+		return co_fail(EINVAL);
 	strcpy(co->name, name);
 	return 0;
 }

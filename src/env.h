@@ -23,6 +23,7 @@
 #ifndef CO_ENV_H
 #define CO_ENV_H
 
+#include <errno.h>
 #include <sys/types.h>
 
 #include "coroutine.h"
@@ -93,6 +94,13 @@ struct co_env *co_env_get(void);
 
 /* The next free id of @env. */
 uint32_t co_env_new_id(struct co_env *env);
+
+/* Refuse a call: -1 and @error in errno. */
+static inline int co_fail(int error)
+{
+	errno = error;
+	return -1;
+}
 
 /* Verify I1 to I5 for the calling thread; asserts. O(coroutines). */
 void co_env_check(void);

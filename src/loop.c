@@ -87,19 +87,15 @@ static int between_turns(struct co_loop *loop, co_loop_fn *fn, void *arg)
 int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
 {
 	/* Before the thread gets a loop of its own: a refused call makes none. */
-	if (loop && loop != thread_loop) {
-		errno = EXDEV;
-		return -1;
-	}
+	if (loop && loop != thread_loop)
+		return co_fail(EXDEV);
 	struct co_loop *mine = co_get_epoll_ct();
 	int go_on;
 
 	if (!mine)
 		return -1;
-	if (mine->runner) {
-		errno = EBUSY;
-		return -1;
-	}
+	if (mine->runner)
+		return co_fail(EBUSY);
 	struct co *me = co_self();
 	mine->runner = me;
 	me->abandon = runner_is_gone;
@@ -114,10 +110,8 @@ int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
 
 int co_loop_stop(struct co_loop *loop)
 {
-	if (!loop || loop != thread_loop) {
-		errno = loop ? EXDEV : EINVAL;
-		return -1;
-	}
+	if (!loop || loop != thread_loop)
+		return co_fail(loop ? EXDEV : EINVAL);
 	loop->is_stopping = true;
 	return 0;
 }
@@ -131,18 +125,14 @@ CALLED_FROM_OUTSIDE int co_reschedule(void)
 {
 	struct co *me = co_self();
 
-	if (!me) {
-		errno = EPERM;
-		return -1;
-	}
+	if (!me)
+		return co_fail(EPERM);
 	struct co_loop *loop = co_get_epoll_ct();
 	if (!loop)
 		return -1;
 	/* The loop's runner, queued on its own loop, would never come back. */
-	if (loop->runner == me || (loop->runner && !me->resumer)) {
-		errno = EBUSY;
-		return -1;
-	}
+	if (loop->runner == me || (loop->runner && !me->resumer))
+		return co_fail(EBUSY);
 	if (me->resumer) {
 		make_ready(loop, me);
 		return co_suspend(CO_READY, __builtin_return_address(0));
@@ -157,17 +147,13 @@ int co_park(void (*cancel)(struct co *co), void *blocked_at)
 {
 	struct co *me = co_self();
 
-	if (!me || !me->resumer) {
-		errno = EPERM;
-		return -1;
-	}
+	if (!me || !me->resumer)
+		return co_fail(EPERM);
 	struct co_loop *loop = co_get_epoll_ct();
 	if (!loop)
 		return -1; /* co_wake must not be able to fail */
-	if (loop->runner == me) {
-		errno = EBUSY;
-		return -1;
-	}
+	if (loop->runner == me)
+		return co_fail(EBUSY);
 	me->abandon = cancel;
 	return co_suspend(CO_WAITING, blocked_at);
 }

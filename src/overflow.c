@@ -108,21 +108,25 @@ static void send_again(int sig, siginfo_t *info)
 		raise(sig);
 }
 
+/* Is it an instruction's fault, with an address? Such a one faults again when we
+ * return. A signal that was sent does not come again; nor, surely, does
+ * SI_KERNEL, which may mean that there was no room to deliver another signal. */
+static bool is_fault(const siginfo_t *info)
+{
+	return info->si_code > 0 && info->si_code != SI_KERNEL;
+}
+
 /* Do what would have happened without us. */
 static void pass_on(int sig, siginfo_t *info, void *context)
 {
 	struct sigaction to = previous;
-	/* An instruction that faults, faults again. A signal that was sent does
-	 * not come again; nor, surely, does SI_KERNEL, which may mean that there
-	 * was no room on the stack to deliver another signal. */
-	bool comes_again = info->si_code > 0 && info->si_code != SI_KERNEL;
 
 	if (to.sa_handler == SIG_IGN && info->si_code <= 0)
 		return;
 	if (to.sa_handler == SIG_DFL || to.sa_handler == SIG_IGN) {
 		/* The kernel kills for a fault that is ignored, too. */
 		sigaction(sig, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
-		if (!comes_again)
+		if (!is_fault(info))
 			send_again(sig, info); /* blocked until we return: dies at the same place */
 		return;
 	}
@@ -138,8 +142,7 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
 
-	/* si_code > 0: from the kernel, so si_addr means something. */
-	if (info->si_code > 0 && info->si_code != SI_KERNEL) {
+	if (is_fault(info)) {
 		const struct co *co = who_overflowed(info->si_addr, context);
 		if (co && has_room_to_report())
 			report_overflow(co, info->si_addr);

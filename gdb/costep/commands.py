@@ -81,12 +81,8 @@ class Command(gdb.Command):
         try:
             with reader.keep_selection():
                 lines = self.run(args)
-        except (Usage, reader.NotReady, layout.LayoutError) as error:
+        except (Usage, reader.NotReady, layout.LayoutError, model.Unreadable, unwind.Unwound, gdb.error) as error:
             raise gdb.GdbError("%s: %s" % (self.name, error))
-        except (model.Unreadable, unwind.Unwound, gdb.error) as error:
-            raise gdb.GdbError("%s: %s" % (self.name, error))
-        except KeyboardInterrupt:
-            raise
         except Exception as error:  # a fault of ours must not look like one of the program
             raise gdb.GdbError("%s: a fault in this command (%s: %s); please report it"
                                % (self.name, type(error).__name__, error))
@@ -115,7 +111,7 @@ Example: (gdb) co-list"""
         if args.strip():
             raise Usage("takes no arguments; co-bt ID, co-regs ID, co-stack ID tell more about one")
         s = Session()
-        if not self.layout_has_envs(s):
+        if not s.layout.envs:
             return ["this program has no coroutines, only contexts: %s"
                     % (", ".join(name for name, _ in s.reader.contexts()) or "none that is a variable"),
                     "co-regs and co-stack show the processor's registers; with a context's name, what is saved there"]
@@ -123,10 +119,6 @@ Example: (gdb) co-list"""
             return ["no coroutines yet: a thread's first co_create makes its environment"] + \
                 format.problems(s.snapshot)
         return format.coroutine_list(s.snapshot, s.names, self._where(s), width())
-
-    @staticmethod
-    def layout_has_envs(s):
-        return bool(s.layout.envs)
 
     def _where(self, s):
         where = {}
