@@ -33,7 +33,7 @@ _Static_assert(sizeof(struct coctx) == COCTX_SIZE, "coctx_offsets.h: size");
  * is reached through a word of data. */
 extern void *const coctx_entry __attribute__((visibility("hidden")));
 
-void coctx_make(struct coctx *ctx, void *stack_top, coctx_entry_fn *fn, void *arg, struct coctx *const *link)
+void coctx_make(struct coctx *ctx, void *stack_top, coctx_entry_fn *fn, void *arg, const struct coctx *const *link)
 {
 	*ctx = (struct coctx){
 		.rbx = (void *)link,

@@ -53,7 +53,7 @@ void coctx_swap(struct coctx *from, const struct coctx *to);
  *              program itself.
  * The new execution starts with the floating-point settings (rounding,
  * exception masks) that the caller has now, as a new thread would. */
-void coctx_make(struct coctx *ctx, void *stack_top, coctx_entry_fn *fn, void *arg, struct coctx *const *link);
+void coctx_make(struct coctx *ctx, void *stack_top, coctx_entry_fn *fn, void *arg, const struct coctx *const *link);
 
 /* The end of every chain of resumers: a context that is never swapped to. */
 extern const struct coctx coctx_nobody;

@@ -20,8 +20,6 @@
 #include "debug.h"
 #include "env.h"
 
-#define NOBODY ((struct coctx *)&coctx_nobody)
-
 /* --- states ----------------------------------------------------------------- */
 
 const char *co_state_name(enum co_state state)
@@ -84,7 +82,7 @@ void co_transfer_to(struct co *co)
 	/* Back. Whoever left has already made me the running one again. */
 	CO_ASSERT(env->running == me, "a coroutine comes back to its resumer");
 	co->resumer = NULL;
-	co->exec.link = NOBODY; /* I3: only now */
+	co->exec.link = &coctx_nobody; /* I3: only now */
 	thread_state_load(env, saved);
 }
 
@@ -166,7 +164,7 @@ CALLED_FROM_OUTSIDE int co_create(struct co **out, const struct co_attr *attr, c
 	co->env = env;
 	co->fn = fn;
 	co->arg = arg;
-	co->exec.link = NOBODY;
+	co->exec.link = &coctx_nobody;
 	annotate_exec_init(&co->exec.tools, false);
 	list_init(&co->queue);
 	co->id = co_env_new_id(env);

@@ -113,7 +113,7 @@ static void main_init(struct co_env *env)
 
 	co_stack_of_thread(&env->threads_stack);
 	main->exec.stack = &env->threads_stack;
-	main->exec.link = (struct coctx *)&coctx_nobody;
+	main->exec.link = &coctx_nobody;
 	annotate_exec_init(&main->exec.tools, true);
 	main->env = env;
 	main->id = co_env_new_id(env);

@@ -20,7 +20,7 @@
 struct co_exec {
 	struct coctx ctx;           /* valid while it is not on the processor */
 	struct co_stack *stack;     /* where its bytes live */
-	struct coctx *link;         /* the context of whoever resumed it; coctx_nobody's
+	const struct coctx *link;   /* the context of whoever resumed it; coctx_nobody's
 				       address while nobody has. Read by debuggers and
 				       unwinders only, through the entry trampoline. */
 	struct co_annotation tools; /* for sanitizers */

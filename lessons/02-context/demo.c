@@ -16,7 +16,7 @@
 enum { UNTOUCHED = 0xaa };
 
 static struct coctx main_ctx, worker_ctx;
-static struct coctx *worker_link; /* whose context a backtrace goes on with */
+static const struct coctx *worker_link; /* whose context a backtrace goes on with */
 static unsigned char stack[64 * 1024];
 
 struct job {
@@ -79,7 +79,7 @@ __attribute__((noinline)) double ask(struct job *job)
 {
 	worker_link = &main_ctx; /* main is about to wait in there */
 	coctx_swap(&main_ctx, &worker_ctx);
-	worker_link = (struct coctx *)&coctx_nobody;
+	worker_link = &coctx_nobody;
 	return job->answer;
 }
 
@@ -89,7 +89,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	memset(stack, UNTOUCHED, sizeof(stack));
-	worker_link = (struct coctx *)&coctx_nobody;
+	worker_link = &coctx_nobody;
 
 	printf("1. coctx_make fills the struct\n");
 	coctx_make(&worker_ctx, stack + sizeof(stack), worker, &job, &worker_link);

@@ -9,7 +9,7 @@ enum { STACK_LEN = 64 * 1024, PATTERN = 0x5a };
 
 static struct coctx me, other;
 static _Alignas(64) char stack[STACK_LEN];
-static struct coctx *const nobody = (struct coctx *)&coctx_nobody;
+static const struct coctx *const nobody = &coctx_nobody;
 
 static char *top(void)
 {
