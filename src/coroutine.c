@@ -70,6 +70,7 @@ void co_transfer_to(struct co *co)
 	struct co_env *env = co->env;
 	struct co *me = env->running;
 	struct thread_state saved = thread_state_save(env);
+	CO_INSIDE(env);
 
 	co->resumer = me;
 	co->exec.link = &me->exec.ctx; /* I3 */
@@ -104,6 +105,7 @@ int co_suspend(enum co_state state, void *blocked_at)
 		return co_fail(EPERM);
 
 	struct thread_state saved = thread_state_save(me->env);
+	CO_INSIDE(me->env);
 	me->blocked_at = blocked_at;
 	transfer_back(me, state);
 	me->blocked_at = NULL;
@@ -119,7 +121,9 @@ static void co_main(void *arg)
 
 	co_swap_arrived(&me->exec);
 	thread_state_load(me->env, (struct thread_state){ 0 });
+	me->env->inside = false;
 	me->result = me->fn(me->arg);
+	me->env->inside = true;
 	me->exec.tools.is_last_leave = true;
 	transfer_back(me, CO_DONE);
 	CO_ASSERT(false, "a done coroutine is never resumed");
@@ -154,6 +158,7 @@ CALLED_FROM_OUTSIDE int co_create(struct co **out, const struct co_attr *attr, c
 	struct co_env *env = co_env_get();
 	if (!env)
 		return -1;
+	CO_INSIDE(env);
 	struct co *co = calloc(1, sizeof(*co));
 	if (!co)
 		return -1;
@@ -230,9 +235,6 @@ void co_leave_lists(struct co *co)
 /* May @co be reset or released? If so, nothing refers to it afterwards. */
 static int detach(struct co *co)
 {
-	int error = not_ours(co);
-	if (error)
-		return error;
 	if (co->state == CO_RUNNING || co->state == CO_NORMAL)
 		return EBUSY; /* somebody stands on its stack */
 	co_leave_lists(co);
@@ -241,9 +243,13 @@ static int detach(struct co *co)
 
 int co_reset(struct co *co)
 {
-	int error = detach(co);
+	int error = not_ours(co);
 	if (error)
 		return co_fail(error);
+	CO_INSIDE(co->env);
+	if ((error = detach(co)) != 0)
+		return co_fail(error);
+	co_drop_attachments(co);
 	if (co->state == CO_NEW)
 		return 0;
 	annotate_exec_end(&co->exec.tools);
@@ -256,6 +262,7 @@ int co_reset(struct co *co)
 
 void co_destroy(struct co *co)
 {
+	co_drop_attachments(co);
 	list_remove(&co->in_env);
 	annotate_exec_end(&co->exec.tools);
 	co->exec.stack->ops->put(co->exec.stack);
@@ -264,8 +271,11 @@ void co_destroy(struct co *co)
 
 int co_release(struct co *co)
 {
-	int error = detach(co);
+	int error = not_ours(co);
 	if (error)
+		return co_fail(error);
+	CO_INSIDE(co->env);
+	if ((error = detach(co)) != 0)
 		return co_fail(error);
 	co_destroy(co);
 	return 0;

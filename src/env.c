@@ -36,6 +36,8 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct co_env *t
 /* Weak: a C program links no C++ runtime and has none. */
 extern struct eh_globals *__cxa_get_globals(void) __attribute__((weak));
 
+unsigned co_n_forks;
+
 static pthread_key_t exit_key; /* its destructor runs when a thread ends */
 static bool has_exit_key;      /* guarded by envs_lock */
 
@@ -61,6 +63,7 @@ static void env_free(void *arg)
 	come_back_to_main(env);
 	/* First out of the wait lists of the layers above, while these exist;
 	 * then those layers; then what both refer to. */
+	co_leave_lists(&env->main);
 	for (struct list *l = env->all.next; l != &env->all; l = l->next)
 		co_leave_lists(container_of(l, struct co, in_env));
 	for (struct list *l; (l = list_pop(&env->at_exit));) {
@@ -69,6 +72,7 @@ static void env_free(void *arg)
 	}
 	while (!list_empty(&env->all))
 		co_destroy(container_of(env->all.next, struct co, in_env));
+	co_drop_attachments(&env->main);
 	pthread_mutex_lock(&envs_lock);
 	list_remove(&env->in_envs);
 	pthread_mutex_unlock(&envs_lock);
@@ -82,6 +86,7 @@ static void env_free(void *arg)
  * may have held the lock, or have been changing the list. */
 static void forget_other_threads(void)
 {
+	co_n_forks++;
 	pthread_mutex_init(&envs_lock, NULL);
 	list_init(&co_envs);
 	if (!thread_env)

@@ -24,8 +24,10 @@
 #define CO_ENV_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
+#include "attach.h"
 #include "coroutine.h"
 #include "list.h"
 #include "swap.h"
@@ -49,6 +51,11 @@ struct co {
 	void (*abandon)(struct co *co); /* it is released or reset in the middle of a call:
 					   take it off every list. The hole that blocking
 					   calls fill; I4 */
+	void *waits_in;        /* for abandon: what its call has on the heap; valid while
+				  there is an abandon */
+
+	/* what other modules keep with it; attach.c */
+	struct co_attachment *attachments;
 
 	/* for people who look */
 	uint32_t id;
@@ -74,6 +81,9 @@ struct co_env {
 	struct list at_exit;   /* struct co_at_exit: run when the thread ends, the first
 				  on the list first; put yours in front, so that a higher
 				  layer's comes before those that it uses */
+	volatile bool inside;  /* the running one is in a call of the library: a signal
+				  handler that finds this set must not wait. Every
+				  coroutine has its own value: who switches, keeps it */
 	pid_t tid;             /* the kernel's number for the thread */
 	uint32_t next_id, end_id; /* ids [next, end) are ours to give */
 	struct co_stack threads_stack; /* main's */
@@ -88,6 +98,33 @@ struct co_at_exit {
 
 /* All environments of the process, for debuggers: struct co_env.in_envs. */
 extern struct list co_envs;
+
+/* How often this process has come out of a fork as the child. Whoever keeps a
+ * descriptor that child and parent must not share, compares. */
+extern unsigned co_n_forks;
+
+/* From here to the end of the block the running coroutine is inside the library. */
+#define CO_INSIDE(env_) \
+	__attribute__((cleanup(co_come_out), unused)) struct co_was_inside inside_ = co_go_in(env_)
+
+struct co_was_inside {
+	struct co_env *env;
+	bool was;
+};
+
+static inline struct co_was_inside co_go_in(struct co_env *env)
+{
+	struct co_was_inside before = { env, env->inside };
+	env->inside = true;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return before;
+}
+
+static inline void co_come_out(struct co_was_inside *before)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	before->env->inside = before->was;
+}
 
 /* This thread's environment, made if missing; NULL, ENOMEM. */
 struct co_env *co_env_get(void);
@@ -127,6 +164,9 @@ void co_set_state(struct co *co, enum co_state state);
 /* Take @co off the ready queue and, by its abandon, off every wait list.
  * Its state stays as it is, so the caller changes or frees it. */
 void co_leave_lists(struct co *co);
+
+/* Drop everything that is attached to @co; attach.c. */
+void co_drop_attachments(struct co *co);
 
 /* Give back what @co holds, its memory too. Its state allows that. */
 void co_destroy(struct co *co);

@@ -9,11 +9,17 @@
 #include "loop.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "assert.h"
 #include "park.h"
+
+enum {
+	CALLBACK_NS = 1000 * 1000, /* the callback's longest wait: libco's millisecond */
+};
 
 static _Thread_local struct co_loop *thread_loop;
 
@@ -61,27 +67,44 @@ static void runner_is_gone(struct co *runner)
  * timers and descriptors from ever being looked at. */
 static void run_turn(struct co_loop *loop)
 {
-	loop->n_turns++;
+	loop->stats.turns++;
 	list_splice(&loop->turn, &loop->ready);
-	for (struct list *l; (l = list_pop(&loop->turn));)
+	for (struct list *l; (l = list_pop(&loop->turn));) {
+		loop->stats.switches++;
 		co_transfer_to(container_of(l, struct co, queue));
+	}
 }
 
-/* What comes between two turns. Returns 1 = go on, 0 = end, -1 = errno. */
+/* Nothing is ready, and only the loop's callback can change that: no need to
+ * ask it more than a thousand times a second. */
+static void nap(int64_t ns)
+{
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_nsec = ns }, NULL);
+}
+
+/* Let time and the outside world make somebody ready; if nobody is, sleep for
+ * at most @at_most_ns. Returns 1 = go on, 0 = it is over, -1 = errno. */
+static int wait_for_anyone(struct co_loop *loop, int64_t at_most_ns)
+{
+	bool idle = list_empty(&loop->ready);
+	int woken = loop->wait ? loop->wait(loop, idle ? at_most_ns : 0) : 0;
+
+	if (woken != 0 || !idle)
+		return woken < 0 ? -1 : 1;
+	if (at_most_ns == CO_NEVER)
+		return 0;
+	nap(at_most_ns);
+	return 1;
+}
+
+/* What comes between two turns. Returns as wait_for_anyone. */
 static int between_turns(struct co_loop *loop, co_loop_fn *fn, void *arg)
 {
 	if (fn && fn(arg) == -1)
 		return 0;
 	if (loop->is_stopping)
 		return 0;
-	bool idle = list_empty(&loop->ready);
-	if (loop->wait) {
-		int woken = loop->wait(loop, idle);
-		return woken == 0 && (!idle || fn) ? 1 : woken;
-	}
-	if (idle && fn)
-		sched_yield(); /* only fn can change anything now; it decides */
-	return !idle || fn;
+	return wait_for_anyone(loop, fn ? CALLBACK_NS : CO_NEVER);
 }
 
 int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
@@ -97,6 +120,7 @@ int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
 	if (mine->runner)
 		return co_fail(EBUSY);
 	struct co *me = co_self();
+	CO_INSIDE(mine->env);
 	mine->runner = me;
 	me->abandon = runner_is_gone;
 	do {
@@ -121,50 +145,109 @@ static void make_ready(struct co_loop *loop, struct co *co)
 	list_append(&loop->ready, &co->queue); /* I1 */
 }
 
+/* The loop's runner, queued on its own loop, would never come back. And main,
+ * which waits by running the loop, cannot while another runs it. */
+static bool is_held_up(const struct co_loop *loop, const struct co *me)
+{
+	return loop->runner == me || (loop->runner && !me->resumer);
+}
+
 CALLED_FROM_OUTSIDE int co_reschedule(void)
 {
 	struct co *me = co_self();
+	int looked;
 
 	if (!me)
 		return co_fail(EPERM);
 	struct co_loop *loop = co_get_epoll_ct();
 	if (!loop)
 		return -1;
-	/* The loop's runner, queued on its own loop, would never come back. */
-	if (loop->runner == me || (loop->runner && !me->resumer))
+	if (is_held_up(loop, me))
 		return co_fail(EBUSY);
+	CO_INSIDE(loop->env);
 	if (me->resumer) {
 		make_ready(loop, me);
 		return co_suspend(CO_READY, __builtin_return_address(0));
 	}
 	loop->runner = me;
 	run_turn(loop);
+	looked = wait_for_anyone(loop, 0);
 	runner_is_gone(me);
-	return 0;
+	return looked < 0 ? -1 : 0;
 }
 
-int co_park(void (*cancel)(struct co *co), void *blocked_at)
+/* There is nobody to go back to: main's waiting is running the loop. */
+static int park_main(struct co_loop *loop, struct co *me)
+{
+	int go_on = 1;
+
+	loop->runner = me;
+	loop->is_main_parked = true;
+	while (loop->is_main_parked && go_on > 0) {
+		run_turn(loop);
+		if (loop->is_main_parked)
+			go_on = wait_for_anyone(loop, CO_NEVER);
+	}
+	loop->runner = NULL;
+	if (!loop->is_main_parked)
+		return 0;
+	loop->is_main_parked = false;
+	me->abandon = NULL;
+	return go_on < 0 ? -1 : co_fail(EDEADLK);
+}
+
+int co_park(void (*cancel)(struct co *co), void *what, void *blocked_at)
 {
 	struct co *me = co_self();
+	int parked;
 
-	if (!me || !me->resumer)
+	if (!me)
 		return co_fail(EPERM);
 	struct co_loop *loop = co_get_epoll_ct();
 	if (!loop)
 		return -1; /* co_wake must not be able to fail */
-	if (loop->runner == me)
+	if (is_held_up(loop, me))
 		return co_fail(EBUSY);
+	CO_INSIDE(loop->env);
 	me->abandon = cancel;
-	return co_suspend(CO_WAITING, blocked_at);
+	me->waits_in = what;
+	me->blocked_at = blocked_at;
+	parked = me->resumer ? co_suspend(CO_WAITING, blocked_at) : park_main(loop, me);
+	me->waits_in = NULL;
+	me->blocked_at = NULL;
+	return parked;
 }
 
 void co_wake(struct co *co)
 {
 	CO_ASSERT(thread_loop && co->env == thread_loop->env, "a coroutine is woken on its own thread");
+	if (thread_loop->is_main_parked && co == &co->env->main) {
+		thread_loop->is_main_parked = false;
+		co->abandon = NULL;
+		return;
+	}
 	CO_ASSERT(co->state == CO_WAITING, "only a waiting coroutine is woken");
 	co->abandon = NULL;
 	co_set_state(co, CO_READY);
 	make_ready(thread_loop, co);
+}
+
+bool co_may_wait(void)
+{
+	const struct co *me = co_self();
+	const char *here = __builtin_frame_address(0);
+
+	if (!me || me->env->inside)
+		return false;
+	const struct co_stack *stack = me->exec.stack;
+	if (stack->hi && !(here >= stack->lo && here < stack->hi))
+		return false;
+	return !thread_loop || !is_held_up(thread_loop, me);
+}
+
+struct co_loop_stats co_loop_stats(void)
+{
+	return thread_loop ? thread_loop->stats : (struct co_loop_stats){ 0 };
 }
 
 static size_t check_queue(const struct list *head)

@@ -15,32 +15,41 @@
 #include "env.h"
 #include "loop.h"
 
+/* A point in time that never comes, and a length of time that never ends. */
+#define CO_NEVER INT64_MAX
+
 struct co_loop {
 	struct co_env *env;
 	struct list ready;   /* struct co.queue, in the order of waking; I1 */
 	struct list turn;    /* the part of it that this turn runs; I2 */
-	struct co *runner;   /* whose call of co_eventloop or co_reschedule runs the
-				turns; NULL: nobody's. It is the one that cannot wait. */
+	struct co *runner;   /* whose call of co_eventloop, co_reschedule or (main) co_park
+				runs the turns; NULL: nobody's. It is the one that
+				cannot wait. */
+	bool is_main_parked; /* the runner is main, in co_park; co_wake clears it */
 	bool is_stopping;
-	uint64_t n_turns;    /* begun so far */
+	struct co_loop_stats stats;
 	struct co_at_exit at_exit;
 
 	/* The hole for waiting: empty until lesson 5 (sleep until the next
 	 * deadline) and lesson 6 (epoll) fill it. Called between turns.
 	 *
-	 * @may_sleep   nothing is ready: it may sleep until something is.
+	 * @at_most_ns  how long it may sleep until something is ready; 0 = only
+	 *              look; CO_NEVER = as long as it takes.
 	 * Returns      1 = go on; 0 = nothing could ever wake anyone; -1 errno. */
-	int (*wait)(struct co_loop *loop, bool may_sleep);
+	int (*wait)(struct co_loop *loop, int64_t at_most_ns);
 };
 
-/* Park the running coroutine until co_wake.
+/* Park the running coroutine until co_wake. On main: run the loop until then.
  *
  * @cancel      called if it is released or reset instead: take it off every
  *              list that it is on. Its stack is not to be touched then.
+ * @what        for cancel, in co->waits_in: what the call has on the heap.
  * @blocked_at  return address of the public call, for debuggers.
- * Errors       EPERM in main or without an environment; EBUSY the caller runs
- *              the loop (it is in a callback); ENOMEM. */
-int co_park(void (*cancel)(struct co *co), void *blocked_at);
+ * Errors       EPERM no environment; EBUSY the caller runs the loop (it is in
+ *              a callback), or is main and another does; ENOMEM. On main also
+ *              EDEADLK nothing could ever wake it, and what the loop failed
+ *              with. Nobody has called @cancel then. */
+int co_park(void (*cancel)(struct co *co), void *what, void *blocked_at);
 
 /* Make a waiting coroutine of this thread ready. It runs in a later turn, never at once. */
 void co_wake(struct co *co);

@@ -109,7 +109,7 @@ static int box_get(void)
 {
 	while (!box.is_full) {
 		box.waiter = co_self();                       /* 1. put myself on a list */
-		co_park(leave_box, __builtin_return_address(0)); /* 2. say how to leave it, 3. switch away */
+		co_park(leave_box, NULL, __builtin_return_address(0)); /* 2. say how to leave it, 3. switch away */
 	}
 	box.is_full = 0;
 	return box.number;

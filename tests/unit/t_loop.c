@@ -85,7 +85,7 @@ static void cancel(struct co *co)
 
 static int park(void)
 {
-	return co_park(cancel, __builtin_return_address(0));
+	return co_park(cancel, NULL, __builtin_return_address(0));
 }
 
 static void *park_rounds(void *arg)
@@ -373,7 +373,8 @@ static int try_all(void *arg)
 {
 	CHECK_FAILS(co_eventloop(NULL, NULL, NULL), -1, EBUSY);
 	CHECK_FAILS(co_reschedule(), -1, EBUSY);
-	CHECK_FAILS(park(), -1, arg ? EBUSY : EPERM); /* main, or a coroutine that runs the loop */
+	CHECK_FAILS(park(), -1, EBUSY);
+	(void)arg;
 	note('t');
 	return -1;
 }
@@ -446,7 +447,6 @@ static void in_main(void)
 	without_environment(NULL);
 	start(three_rounds, "a");
 	start(three_rounds, "b");
-	CHECK_FAILS(park(), -1, EPERM);
 	for (int i = 0; i < 5; i++) {
 		note('.');
 		CHECK_EQ(co_reschedule(), 0); /* one turn each */
@@ -461,11 +461,11 @@ static void in_main(void)
 static struct co *sleeper;
 static int n_wakes;
 
-static int wait_then_wake(struct co_loop *l, bool may_sleep)
+static int wait_then_wake(struct co_loop *l, int64_t at_most_ns)
 {
-	note(may_sleep ? 's' : 'w');
-	CHECK_EQ(may_sleep, list_empty(&l->ready));
-	if (!may_sleep)
+	note(at_most_ns ? 's' : 'w');
+	CHECK_EQ(at_most_ns, list_empty(&l->ready) ? CO_NEVER : 0);
+	if (!at_most_ns)
 		return 1;
 	if (n_wakes++ == 3)
 		return 0; /* nothing more will ever happen */
@@ -473,17 +473,18 @@ static int wait_then_wake(struct co_loop *l, bool may_sleep)
 	return 1;
 }
 
-static int wait_fails(struct co_loop *l, bool may_sleep)
+static int wait_fails(struct co_loop *l, int64_t at_most_ns)
 {
-	(void)l, (void)may_sleep;
+	(void)l, (void)at_most_ns;
 	errno = EBADF;
 	return -1;
 }
 
-static int nothing_to_wait_for(struct co_loop *l, bool may_sleep)
+static int nothing_to_wait_for(struct co_loop *l, int64_t at_most_ns)
 {
 	(void)l;
-	note(may_sleep ? 's' : 'w');
+	CHECK(at_most_ns == 0 || at_most_ns == 1000000 || at_most_ns == CO_NEVER);
+	note(at_most_ns == 0 ? 'w' : at_most_ns == CO_NEVER ? 's' : 'm'); /* m: the callback's millisecond */
 	return 0;
 }
 
@@ -511,7 +512,141 @@ static void wait_hole_errors(void)
 	CHECK_EQ(loop(NULL, NULL), 0);
 	check_trace("aawawas");
 	CHECK_EQ(loop(count_down, &left), 0);
-	check_trace(".s.s.");
+	check_trace(".m.m.");
+}
+
+/* --- main parks: it runs the loop ----------------------------------------------------------------- */
+
+static struct co_loop *wakes_main_in_loop;
+
+static void *wake_main(void *arg)
+{
+	CHECK_EQ(co_reschedule(), 0);
+	note('w');
+	co_wake(arg);
+	note('+');
+	CHECK_FAILS(co_eventloop(NULL, NULL, NULL), -1, EBUSY);
+	CHECK_EQ(co_reschedule(), 0);
+	note('!');
+	return arg;
+}
+
+static void main_parks(void)
+{
+	struct co *me = co_get_epoll_ct() ? co_self() : NULL;
+
+	start(three_rounds, "a");
+	start(wake_main, me);
+	CHECK_EQ(park(), 0); /* it is woken in the first turn, and goes on before the second */
+	note('m');
+	CHECK_EQ(loop(NULL, NULL), 0);
+	check_trace("aaw+ma!a");
+	CHECK_EQ(n_cancelled, 0);
+}
+
+static void main_parks_for_ever(void)
+{
+	start(three_rounds, "a");
+	CHECK_FAILS(park(), -1, EDEADLK);
+	check_trace("aaaa");
+	CHECK_EQ(n_cancelled, 0);
+	co_get_epoll_ct()->wait = wait_fails;
+	CHECK_FAILS(park(), -1, EBADF);
+	co_get_epoll_ct()->wait = NULL;
+	CHECK_EQ(loop(NULL, NULL), 0); /* it has been left */
+}
+
+static int wake_main_while_waiting(struct co_loop *l, int64_t at_most_ns)
+{
+	CHECK_EQ(at_most_ns, CO_NEVER);
+	co_wake(&l->env->main);
+	return 1;
+}
+
+static void main_is_woken_by_the_wait(void)
+{
+	wakes_main_in_loop = co_get_epoll_ct();
+	wakes_main_in_loop->wait = wake_main_while_waiting;
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(park(), 0);
+	CHECK_EQ(co_loop_stats().turns, 3);
+}
+
+static void *stop_loop_then_wake_main(void *arg)
+{
+	CHECK_EQ(co_reschedule(), 0);
+	CHECK_EQ(co_loop_stop(co_get_epoll_ct()), 0);
+	CHECK_EQ(co_reschedule(), 0);
+	co_wake(arg);
+	return arg;
+}
+
+/* To stop the loop is not to wake main. The next co_eventloop stops. */
+static void main_parks_through_a_stop(void)
+{
+	start(stop_loop_then_wake_main, co_get_epoll_ct() ? co_self() : NULL);
+	CHECK_EQ(park(), 0);
+	start(for_ever, "f");
+	CHECK_EQ(loop(NULL, NULL), 0);
+	check_trace("ff");
+}
+
+/* --- may the caller wait? ---------------------------------------------------------------------------- */
+
+static bool may_wait_on_signal_stack;
+
+static void ask(int signal)
+{
+	(void)signal;
+	may_wait_on_signal_stack = co_may_wait();
+}
+
+static void *asks(void *arg)
+{
+	static char stack[64 * 1024];
+	struct sigaction on_stack = { .sa_handler = ask, .sa_flags = SA_ONSTACK };
+
+	CHECK(co_may_wait());
+	CHECK_EQ(sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = sizeof(stack) }, NULL), 0);
+	sigaction(SIGUSR1, &on_stack, NULL);
+	may_wait_on_signal_stack = true;
+	raise(SIGUSR1);
+	CHECK(!may_wait_on_signal_stack);
+
+	co_self()->env->inside = true; /* as when a signal interrupts the library */
+	CHECK(!co_may_wait());
+	co_self()->env->inside = false;
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(co_reschedule(), 0);
+		CHECK(co_may_wait());
+	}
+	return arg;
+}
+
+static int ask_in_callback(void *arg)
+{
+	CHECK(!co_may_wait());
+	return --*(int *)arg ? 0 : -1;
+}
+
+static void *ask_without_environment(void *arg)
+{
+	CHECK(!co_may_wait());
+	return arg;
+}
+
+static void may_wait(void)
+{
+	pthread_t t;
+	int left = 5;
+
+	CHECK(!co_may_wait());
+	start(asks, NULL);
+	CHECK(co_may_wait()); /* main, by running the loop */
+	CHECK_EQ(loop(ask_in_callback, &left), 0);
+	CHECK(co_may_wait());
+	pthread_create(&t, NULL, ask_without_environment, NULL);
+	pthread_join(t, NULL);
 }
 
 /* --- random schedules against a shadow ----------------------------------------------------------- */
@@ -687,6 +822,11 @@ static const struct test_case cases[] = {
 	{ "nested", "one resumed inside a turn goes on by the loop", nested, 0, 0 },
 	{ "in_main", "reschedule in main runs one turn; without coroutines it is refused", in_main, 0, 0 },
 	{ "wait_hole", "the wait hole is called between turns and may wake", wait_hole, 0, 0 },
+	{ "main_parks", "main waits by running the loop until it is woken", main_parks, 0, 0 },
+	{ "main_parks_for_ever", "main is told when nothing could ever wake it", main_parks_for_ever, 0, 0 },
+	{ "main_is_woken_by_the_wait", "the wait hole can wake main", main_is_woken_by_the_wait, 0, 0 },
+	{ "main_parks_through_a_stop", "stopping the loop does not wake main", main_parks_through_a_stop, 0, 0 },
+	{ "may_wait", "co_may_wait knows signal stacks, the loop's runner and interrupted calls", may_wait, 0, 0 },
 	{ "wait_hole_errors", "the wait hole can end the loop or fail it", wait_hole_errors, 0, 0 },
 	{ "random", "a random schedule runs in the order of a shadow queue", random_schedule, 0, 0 },
 };

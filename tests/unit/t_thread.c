@@ -207,7 +207,7 @@ static void *wait_for_ever(void *arg)
 	pthread_mutex_lock(&waiters_lock);
 	list_append(&waiters, &w->node);
 	pthread_mutex_unlock(&waiters_lock);
-	co_park(leave_waiters, __builtin_return_address(0));
+	co_park(leave_waiters, NULL, __builtin_return_address(0));
 	return arg;
 }
 
