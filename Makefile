@@ -122,7 +122,7 @@ $(RELEASE)/libcostep.so: $(LIB_OBJECTS)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,libcostep.so.0 -Wl,-z,nodelete -Wl,-z,defs $^ $(LDLIBS) -o $@
 
-PUBLIC_HEADERS := coctx coroutine loop debug costep
+PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll debug costep
 
 install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	install -d "$(DESTDIR)$(PREFIX)/include/costep" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"

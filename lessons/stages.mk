@@ -2,7 +2,7 @@
 # Read by the Makefile and by tests/layers.bats. A layer may refer to its own
 # files and to those of the layers it NEEDS, to nothing else: the linker checks.
 
-LESSONS := 1 2 3 4
+LESSONS := 1 2 3 4 5 6 7
 
 NAME_1  := 01-swap
 FILES_1 := asm/coctx_swap_$(ARCH)
@@ -23,3 +23,18 @@ NAME_4  := 04-scheduler
 FILES_4 := src/loop
 NEEDS_4 := 1 2 3
 TESTS_4 := t_loop t_misuse_loop
+
+NAME_5  := 05-timers
+FILES_5 := src/clock src/timer src/timer_heap src/timer_wheel src/alarm src/timer_timerfd src/sleep
+NEEDS_5 := 1 2 3 4
+TESTS_5 :=
+
+NAME_6  := 06-epoll
+FILES_6 := src/epoll
+NEEDS_6 := 1 2 3 4 5
+TESTS_6 :=
+
+NAME_7  := 07-poll
+FILES_7 := src/co_poll
+NEEDS_7 := 1 2 3 4 5 6
+TESTS_7 :=

@@ -11,6 +11,11 @@
 #include "coctx.h"     /* 1, 2: registers of a suspended execution */
 #include "coroutine.h" /* 3: create, resume, yield, reset, release */
 #include "debug.h"     /* 3: the table that debuggers read */
+#include "attach.h"    /* 3: what other modules keep with a coroutine */
 #include "loop.h"      /* 4: who runs next */
+#include "clock.h"     /* 5: what time it is */
+#include "sleep.h"     /* 5: wait for time */
+#include "closing.h"   /* 6: a descriptor is about to be closed */
+#include "co_poll.h"   /* 7: wait for descriptors */
 
 #endif

@@ -10,12 +10,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "assert.h"
 #include "park.h"
+#include "sys.h"
 
 enum {
 	CALLBACK_NS = 1000 * 1000, /* the callback's longest wait: libco's millisecond */
@@ -75,13 +73,6 @@ static void run_turn(struct co_loop *loop)
 	}
 }
 
-/* Nothing is ready, and only the loop's callback can change that: no need to
- * ask it more than a thousand times a second. */
-static void nap(int64_t ns)
-{
-	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_nsec = ns }, NULL);
-}
-
 /* Let time and the outside world make somebody ready; if nobody is, sleep for
  * at most @at_most_ns. Returns 1 = go on, 0 = it is over, -1 = errno. */
 static int wait_for_anyone(struct co_loop *loop, int64_t at_most_ns)
@@ -93,7 +84,9 @@ static int wait_for_anyone(struct co_loop *loop, int64_t at_most_ns)
 		return woken < 0 ? -1 : 1;
 	if (at_most_ns == CO_NEVER)
 		return 0;
-	nap(at_most_ns);
+	sys_sleep(at_most_ns); /* only the callback can change anything: no need to hurry it */
+	loop->stats.sleeps++;
+	loop->stats.syscalls++;
 	return 1;
 }
 

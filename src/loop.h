@@ -32,6 +32,9 @@ extern "C" {
 
 struct co_loop;
 
+/* A point in time that never comes, and a length of time that never ends. */
+#define CO_NEVER INT64_MAX
+
 /* Called once in each turn of the loop; -1 ends the loop. */
 typedef int co_loop_fn(void *arg);
 

@@ -15,9 +15,6 @@
 #include "env.h"
 #include "loop.h"
 
-/* A point in time that never comes, and a length of time that never ends. */
-#define CO_NEVER INT64_MAX
-
 struct co_loop {
 	struct co_env *env;
 	struct list ready;   /* struct co.queue, in the order of waking; I1 */
@@ -27,6 +24,7 @@ struct co_loop {
 				cannot wait. */
 	bool is_main_parked; /* the runner is main, in co_park; co_wake clears it */
 	bool is_stopping;
+	unsigned n_empty_looks; /* of co_poll with timeout 0, in vain */
 	struct co_loop_stats stats;
 	struct co_at_exit at_exit;
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include "alarm.h"
+
+#include <errno.h>
+#include <sys/timerfd.h>
+
+#include "clock.h"
+#include "env.h"
+#include "sys.h"
+
+void co_alarm_init(struct co_alarm *alarm)
+{
+	*alarm = (struct co_alarm){ .fd = -1, .at_ns = CO_NEVER };
+}
+
+void co_alarm_close(struct co_alarm *alarm)
+{
+	if (alarm->fd >= 0)
+		sys_close(alarm->fd);
+	co_alarm_init(alarm);
+}
+
+/* Tell the kernel, by a descriptor that is ours. */
+static int set(struct co_alarm *alarm, const struct itimerspec *when)
+{
+	if (alarm->fd >= 0 && timerfd_settime(alarm->fd, TFD_TIMER_ABSTIME, when, NULL) == 0)
+		return 0;
+	if (alarm->fd >= 0 && errno != EBADF && errno != EINVAL) /* those: closed behind our back */
+		return -1;
+	alarm->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	alarm->n_forks = co_n_forks;
+	return alarm->fd < 0 ? -1 : timerfd_settime(alarm->fd, TFD_TIMER_ABSTIME, when, NULL);
+}
+
+int co_alarm_set(struct co_alarm *alarm, int64_t at_ns)
+{
+	struct itimerspec when = { 0 }; /* all zero: never */
+
+	if (alarm->n_forks != co_n_forks)
+		co_alarm_close(alarm);
+	if (alarm->fd >= 0 && at_ns == alarm->at_ns && at_ns > co_now_ns())
+		return alarm->fd;
+	if (at_ns != CO_NEVER)
+		when.it_value = sys_timespec(at_ns > 0 ? at_ns : 1);
+	if (set(alarm, &when) != 0)
+		return -1;
+	alarm->at_ns = at_ns;
+	return alarm->fd;
+}

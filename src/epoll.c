@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors: one epoll set per thread, which takes over the loop's wait.
+ *
+ * The kernel knows a registration by open file and number; a program knows a
+ * number, and may close it at any time, without our hearing of it (fclose,
+ * another library, another thread), and get the same number for another file at
+ * once. So nothing is believed that was noted earlier: every new wait tells the
+ * kernel anew, by a call that fails if the number means another file than the
+ * one that we registered (ENOENT). One system call per wait is the price.
+ */
+#include "epoll.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "alarm.h"
+#include "assert.h"
+#include "park.h"
+#include "sys.h"
+#include "timer.h"
+
+enum {
+	EVENTS = 128,       /* fetched by one call; more come in the next turn */
+	FIRST_RECORDS = 64, /* numbers that the first table has room for */
+};
+
+/* What is known of a descriptor number. */
+struct record {
+	struct list waiters;
+	uint32_t generation; /* I2; counts the files that we have registered under it */
+	bool is_registered;  /* as far as we know */
+};
+
+struct epoll {
+	struct co_loop *loop;
+	struct co_timers *timers;
+	int fd;               /* the set */
+	unsigned n_forks;     /* co_n_forks when it was made */
+	struct record **records; /* by descriptor number; NULL: never waited for. A record
+				    stays where it is until the thread ends */
+	int n_records;
+	size_t n_waiters;     /* on all records */
+	struct co_alarm alarm;
+	bool has_no_pwait2;   /* the kernel's epoll_wait counts milliseconds: use the alarm */
+	int alarm_in_set;     /* the alarm's descriptor that is in the set; -1: none */
+	struct co_at_exit at_exit;
+};
+
+static _Thread_local struct epoll *thread_epoll;
+
+/* --- what an event carries: generation and number; the alarm's is neither ------- */
+
+#define ALARM_DATA UINT64_MAX
+
+static uint64_t data_of(const struct record *record, int fd)
+{
+	return (uint64_t)record->generation << 32 | (uint32_t)fd;
+}
+
+/* --- records --------------------------------------------------------------------- */
+
+static struct record *known_record(const struct epoll *ep, int fd)
+{
+	return fd >= 0 && fd < ep->n_records ? ep->records[fd] : NULL;
+}
+
+static int grow_table(struct epoll *ep, int fd)
+{
+	int n = ep->n_records ? ep->n_records : FIRST_RECORDS;
+
+	while (n <= fd)
+		n *= 2;
+	struct record **table = realloc(ep->records, (size_t)n * sizeof(*table));
+	if (!table)
+		return -1;
+	for (int i = ep->n_records; i < n; i++)
+		table[i] = NULL;
+	ep->records = table;
+	ep->n_records = n;
+	return 0;
+}
+
+static struct record *record_of(struct epoll *ep, int fd)
+{
+	if (fd >= ep->n_records && grow_table(ep, fd) != 0)
+		return NULL;
+	if (!ep->records[fd]) {
+		struct record *record = calloc(1, sizeof(*record));
+		if (!record)
+			return NULL;
+		list_init(&record->waiters);
+		ep->records[fd] = record;
+	}
+	return ep->records[fd];
+}
+
+static uint32_t wanted(const struct record *record)
+{
+	uint32_t events = 0;
+
+	for (const struct list *l = record->waiters.next; l != &record->waiters; l = l->next)
+		events |= container_of(l, struct co_waiter, node)->events;
+	return events;
+}
+
+static void fire(struct epoll *ep, struct co_waiter *waiter, uint32_t events)
+{
+	list_remove(&waiter->node);
+	ep->n_waiters--;
+	waiter->fire(waiter, events);
+}
+
+static void fire_all(struct epoll *ep, struct record *record, uint32_t events)
+{
+	while (!list_empty(&record->waiters))
+		fire(ep, container_of(record->waiters.next, struct co_waiter, node), events);
+}
+
+/* --- the set ---------------------------------------------------------------------- */
+
+static int control(struct epoll *ep, int op, int fd, const struct record *record)
+{
+	struct epoll_event event = { .events = wanted(record) | EPOLLONESHOT, .data.u64 = data_of(record, fd) };
+
+	ep->loop->stats.syscalls++;
+	return epoll_ctl(ep->fd, op, fd, &event);
+}
+
+/* The number means another file now: I2. */
+static void lose_all_but(struct epoll *ep, struct record *record, const struct co_waiter *newcomer)
+{
+	for (struct list *l = record->waiters.next, *next; l != &record->waiters; l = next) {
+		struct co_waiter *waiter = container_of(l, struct co_waiter, node);
+		next = l->next;
+		if (waiter != newcomer)
+			fire(ep, waiter, EPOLLNVAL);
+	}
+}
+
+/* Let the set report once what the waiters of @fd want: I1.
+ *
+ * @newcomer    the one that has just joined them; NULL: none has. */
+static int arm(struct epoll *ep, int fd, struct record *record, const struct co_waiter *newcomer)
+{
+	if (record->is_registered) {
+		if (control(ep, EPOLL_CTL_MOD, fd, record) == 0)
+			return 0;
+		if (errno != ENOENT)
+			return -1;
+		record->is_registered = false;
+		lose_all_but(ep, record, newcomer);
+		if (!newcomer)
+			return 0;
+	}
+	record->generation++;
+	if (control(ep, EPOLL_CTL_ADD, fd, record) != 0 &&
+	    (errno != EEXIST || /* it is a file that was here before, back by dup2 */
+	     control(ep, EPOLL_CTL_MOD, fd, record) != 0))
+		return -1;
+	record->is_registered = true;
+	return 0;
+}
+
+/* Is our number still an epoll set? Programs that become daemons close all. */
+static bool is_set_open(const struct epoll *ep)
+{
+	int probe = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event event = { 0 };
+
+	if (probe < 0)
+		return true; /* nothing can be said, and no other be made */
+	epoll_ctl(ep->fd, EPOLL_CTL_MOD, probe, &event);
+	bool is_open = errno == ENOENT;
+	sys_close(probe);
+	return is_open;
+}
+
+/* Make a new set with all that is waited for. The old one is somebody else's by
+ * now: the parent's of a fork, or another file's number. */
+static int make_set(struct epoll *ep)
+{
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	ep->fd = fd;
+	ep->n_forks = co_n_forks;
+	ep->alarm_in_set = -1;
+	for (int i = 0; i < ep->n_records; i++)
+		if (ep->records[i])
+			ep->records[i]->is_registered = false;
+	for (int i = 0; i < ep->n_records; i++) {
+		struct record *record = ep->records[i];
+		if (record && !list_empty(&record->waiters) && arm(ep, i, record, NULL) != 0)
+			fire_all(ep, record, errno == EBADF ? EPOLLNVAL : EPOLLERR); /* they look, and find out */
+	}
+	return 0;
+}
+
+/* A child of a fork has the parent's set: what it changed there would change
+ * the parent's registrations. */
+static int leave_parents_set(struct epoll *ep)
+{
+	if (ep->n_forks == co_n_forks)
+		return 0;
+	sys_close(ep->fd);
+	return make_set(ep);
+}
+
+/* Is this error a set that was closed behind our back? Then there is a new one. */
+static bool was_repaired(struct epoll *ep, int error)
+{
+	if ((error != EBADF && error != EINVAL) || is_set_open(ep)) {
+		errno = error;
+		return false;
+	}
+	return make_set(ep) == 0;
+}
+
+/* --- the loop's wait ----------------------------------------------------------------- */
+
+static void handle_event(struct epoll *ep, uint32_t events, uint64_t data)
+{
+	int fd = (int)(uint32_t)data;
+	struct record *record = known_record(ep, fd);
+
+	if (data == ALARM_DATA || !record || data_of(record, fd) != data)
+		return; /* I2: a file that was here before */
+	for (struct list *l = record->waiters.next, *next; l != &record->waiters; l = next) {
+		struct co_waiter *waiter = container_of(l, struct co_waiter, node);
+		next = l->next;
+		if (events & (waiter->events | EPOLLERR | EPOLLHUP))
+			fire(ep, waiter, events);
+	}
+	if (!list_empty(&record->waiters) && arm(ep, fd, record, NULL) != 0) /* I1 */
+		fire_all(ep, record, EPOLLERR);
+}
+
+/* The alarm is in the set, and goes off at @at_ns. */
+static int set_alarm(struct epoll *ep, int64_t at_ns)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = ALARM_DATA };
+	int fd = ep->timers->kind->alarm ? ep->timers->kind->alarm(ep->timers, at_ns)
+					 : co_alarm_set(&ep->alarm, at_ns);
+
+	if (fd < 0)
+		return -1;
+	ep->loop->stats.syscalls++;
+	if (fd == ep->alarm_in_set)
+		return 0;
+	ep->loop->stats.syscalls++;
+	if (epoll_ctl(ep->fd, EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST)
+		return -1;
+	ep->alarm_in_set = fd;
+	return 0;
+}
+
+static bool uses_alarm(const struct epoll *ep)
+{
+	return ep->has_no_pwait2 || ep->timers->kind->alarm;
+}
+
+/* Wait for events until @at_ns. Returns their number; -1, errno. */
+static int wait_until(struct epoll *ep, struct epoll_event *events, int64_t at_ns)
+{
+	int64_t now = at_ns == CO_NEVER ? 0 : co_now_ns();
+	struct timespec ts;
+	int n;
+
+	ep->loop->stats.syscalls++;
+	if (at_ns == CO_NEVER && (!uses_alarm(ep) || ep->alarm_in_set < 0))
+		return epoll_wait(ep->fd, events, EVENTS, -1);
+	if (at_ns <= now)
+		return epoll_wait(ep->fd, events, EVENTS, 0);
+	if (uses_alarm(ep)) {
+		if (set_alarm(ep, at_ns) != 0)
+			return -1;
+		return epoll_wait(ep->fd, events, EVENTS, -1);
+	}
+	ts = sys_timespec(at_ns - now);
+	n = epoll_pwait2(ep->fd, events, EVENTS, &ts, NULL);
+	if (n < 0 && (errno == ENOSYS || errno == EPERM)) { /* an old kernel, a strict sandbox */
+		ep->has_no_pwait2 = true;
+		return wait_until(ep, events, at_ns);
+	}
+	return n;
+}
+
+/* With a clock that was set, time passes only when nothing else can happen. */
+static int wait_until_by_clock(struct epoll *ep, struct epoll_event *events, int64_t at_ns)
+{
+	int n = wait_until(ep, events, 0);
+
+	if (n == 0 && at_ns == CO_NEVER)
+		return wait_until(ep, events, CO_NEVER);
+	if (n == 0)
+		co_get_clock()->sleep_until(at_ns);
+	return n;
+}
+
+static int fetch(struct epoll *ep, struct epoll_event *events, int64_t at_ns)
+{
+	if (leave_parents_set(ep) != 0)
+		return -1;
+	int n = co_get_clock() && at_ns > 0 ? wait_until_by_clock(ep, events, at_ns) : wait_until(ep, events, at_ns);
+
+	if (n >= 0 || errno == EINTR)
+		return n >= 0 ? n : 0;
+	return was_repaired(ep, errno) ? wait_until(ep, events, 0) : -1;
+}
+
+static int wait_for_events(struct co_loop *loop, int64_t at_most_ns)
+{
+	struct epoll *ep = thread_epoll;
+	struct epoll_event events[EVENTS];
+	int64_t at_ns = 0; /* the past: only look */
+
+	if (co_timers_expire() == 0 && at_most_ns > 0) {
+		int64_t next = co_timers_next();
+		at_ns = co_from_now_ns(at_most_ns);
+		if (next < at_ns)
+			at_ns = next;
+		if (at_ns == CO_NEVER && ep->n_waiters == 0)
+			return 0;
+		loop->stats.sleeps++;
+	} else if (ep->n_waiters == 0) {
+		return 1; /* nothing to look at */
+	}
+	int n = fetch(ep, events, at_ns);
+	if (n < 0)
+		return -1;
+	for (int i = 0; i < n; i++)
+		handle_event(ep, events[i].events, events[i].data.u64);
+	if (at_ns > 0)
+		co_timers_expire();
+	return 1;
+}
+
+/* --- the thread's ------------------------------------------------------------------------ */
+
+static void close_epoll(struct co_at_exit *note)
+{
+	struct epoll *ep = container_of(note, struct epoll, at_exit);
+
+	for (int i = 0; i < ep->n_records; i++)
+		free(ep->records[i]);
+	free(ep->records);
+	co_alarm_close(&ep->alarm);
+	sys_close(ep->fd);
+	thread_epoll = NULL;
+	free(ep);
+}
+
+static struct epoll *epoll_get(void)
+{
+	struct epoll *ep = thread_epoll;
+
+	if (ep)
+		return leave_parents_set(ep) == 0 ? ep : NULL;
+	struct co_timers *timers = co_timers_get(); /* first: ours is closed before it */
+	if (!timers)
+		return NULL;
+	ep = calloc(1, sizeof(*ep));
+	if (!ep)
+		return NULL;
+	ep->timers = timers;
+	ep->loop = co_get_epoll_ct();
+	co_alarm_init(&ep->alarm);
+	if (make_set(ep) != 0) {
+		free(ep);
+		return NULL;
+	}
+	ep->loop->wait = wait_for_events;
+	ep->at_exit.fn = close_epoll;
+	list_insert(&ep->loop->env->at_exit, &ep->at_exit.node);
+	return thread_epoll = ep;
+}
+
+static int join(struct epoll *ep, struct record *record, struct co_waiter *waiter)
+{
+	list_append(&record->waiters, &waiter->node);
+	ep->n_waiters++;
+	if (arm(ep, waiter->fd, record, waiter) == 0)
+		return 0;
+	co_unwatch(waiter);
+	return -1;
+}
+
+int co_watch(struct co_waiter *waiter)
+{
+	struct record *record;
+
+	list_init(&waiter->node);
+	if (waiter->fd < 0)
+		return co_fail(EBADF);
+	struct epoll *ep = epoll_get();
+	if (!ep || !(record = record_of(ep, waiter->fd)))
+		return -1;
+	if (join(ep, record, waiter) == 0)
+		return 0;
+	return was_repaired(ep, errno) ? join(ep, record, waiter) : -1;
+}
+
+void co_unwatch(struct co_waiter *waiter)
+{
+	if (!list_linked(&waiter->node))
+		return;
+	list_remove(&waiter->node);
+	thread_epoll->n_waiters--;
+}
+
+void co_fd_closing(int fd)
+{
+	struct record *record = thread_epoll ? known_record(thread_epoll, fd) : NULL;
+
+	if (record)
+		fire_all(thread_epoll, record, EPOLLNVAL);
+}
+
+void co_epoll_check(void)
+{
+	size_t n = 0;
+
+	if (!thread_epoll)
+		return;
+	for (int i = 0; i < thread_epoll->n_records; i++) {
+		const struct record *record = thread_epoll->records[i];
+		if (!record)
+			continue;
+		for (const struct list *l = record->waiters.next; l != &record->waiters; l = l->next, n++)
+			CO_ASSERT(container_of(l, struct co_waiter, node)->fd == i, "a waiter is on its number's list");
+		CO_ASSERT(list_empty(&record->waiters) || record->is_registered, "I1: who waits is registered");
+	}
+	CO_ASSERT(n == thread_epoll->n_waiters, "every waiter is counted");
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * epoll — call me when something can be done with a descriptor.
+ *
+ * Layer:   6 (uses: loop, timer). Not installed, but for co_fd_closing.
+ * Owns:    one epoll set per thread, and a record of each descriptor number
+ *          that was ever waited for. A struct co_waiter is its user's, and lies
+ *          inside whatever the user has on the heap.
+ * Thread:  a thread's waiters are its own.
+ * Errors:  -1 and errno.
+ * Model:   libco co_epoll.cpp, co_eventloop (co_routine.cpp) at dc6aafc; differs
+ *          in: any number of waiters on a descriptor, numbers that are used
+ *          again, the child of a fork, a set that was closed behind our back.
+ *
+ * Invariants:
+ *  I1  While a descriptor has waiters, the set reports, once, what any of them
+ *      wants (EPOLLONESHOT): a stale registration can disturb us once, not
+ *      for ever.
+ *  I2  All waiters of a descriptor mean the same open file: its generation. When
+ *      the number turns out to be another file now, the old waiters are told
+ *      that theirs is closed (EPOLLNVAL), and events of old generations that
+ *      still come are dropped.
+ *  I3  Waiters are never on a coroutine's stack.
+ */
+#ifndef CO_EPOLL_H
+#define CO_EPOLL_H
+
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#include "closing.h"
+#include "list.h"
+
+/* Told to a waiter, never by the kernel: the descriptor is not open (any more). */
+#define EPOLLNVAL 0x20u
+
+struct co_waiter {
+	int fd;
+	uint32_t events; /* EPOLLIN and so on; EPOLLERR and EPOLLHUP are always reported */
+
+	/* Called by the loop, once, with what can be done. The waiter is off all lists.
+	 * It may wake coroutines, not switch to them. Being called does not promise that
+	 * there is still something to do when the coroutine's turn comes. */
+	void (*fire)(struct co_waiter *waiter, uint32_t events);
+
+	struct list node; /* on its descriptor's list; ours */
+};
+
+/* Wait with @waiter, whose first three fields are set.
+ *
+ * Errors       EBADF not an open descriptor; EPERM one that cannot be waited
+ *              for: a file, a directory, always ready; EINVAL, ENOMEM, ENOSPC
+ *              from epoll_ctl(2); those of co_timers_get. */
+int co_watch(struct co_waiter *waiter);
+
+/* Wait no more. No harm if it does not. No system call. */
+void co_unwatch(struct co_waiter *waiter);
+
+/* Verify what can be verified of I1 and I2 for the calling thread; asserts. */
+void co_epoll_check(void);
+
+#endif

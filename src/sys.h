@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sys — system calls whose libc functions the core must not call.
+ *
+ * Layer:   none; a header of inline functions.
+ * Lesson 8 replaces read, close, poll and others (hook_names.h). Were the core
+ * to call those, its own calls would come back to it. These go to the kernel.
+ */
+#ifndef CO_SYS_H
+#define CO_SYS_H
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+static inline struct timespec sys_timespec(int64_t ns)
+{
+	return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+}
+
+static inline int sys_close(int fd)
+{
+	return (int)syscall(SYS_close, fd);
+}
+
+static inline ssize_t sys_read(int fd, void *buf, size_t len)
+{
+	return syscall(SYS_read, fd, buf, len);
+}
+
+/* Which of @fds are ready now? As poll(2) with timeout 0. */
+static inline int sys_look(struct pollfd *fds, nfds_t n)
+{
+	return (int)syscall(SYS_poll, fds, n, 0);
+}
+
+/* Sleep for @ns, or until @ns of CLOCK_MONOTONIC; a signal ends it early. */
+static inline void sys_sleep(int64_t ns)
+{
+	struct timespec ts = sys_timespec(ns);
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+static inline void sys_sleep_until(int64_t at_ns)
+{
+	struct timespec ts = sys_timespec(at_ns);
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
+#endif
