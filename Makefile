@@ -59,7 +59,8 @@ include lessons/stages.mk
 objects     = $(addprefix $(B)/,$(addsuffix .o,$(1)))
 stage_files = $(foreach n,$(NEEDS_$(1)) $(1),$(FILES_$(n)))
 stage       = $(call objects,$(call stage_files,$(1)))
-LIB_FILES  := $(foreach n,$(LESSONS),$(FILES_$(n)))
+HOOK_FILES := $(FILES_$(HOOKS))
+LIB_FILES  := $(filter-out $(HOOK_FILES),$(foreach n,$(LESSONS),$(FILES_$(n))))
 
 # --- compiling ----------------------------------------------------------------
 
@@ -103,10 +104,13 @@ FORCE:
 
 LIB_OBJECTS := $(addprefix $(RELEASE)/,$(addsuffix .o,$(LIB_FILES)))
 
-lib: build/libcostep.a build/libcostep.so build/libcostep.so.0 ## build/libcostep.a and build/libcostep.so (release build)
+lib: build/libcostep.a build/libcostep.so build/libcostep.so.0 build/costep_hooks.o ## build/libcostep.a, build/libcostep.so, build/costep_hooks.o (release build)
 
 # Each compiler's library is its own; build/ has a copy of the one asked for last.
 build/libcostep.%: $(RELEASE)/libcostep.% FORCE
+	$(Q)cmp -s $< $@ || cp $< $@
+
+build/costep_hooks.o: $(RELEASE)/costep_hooks.o FORCE
 	$(Q)cmp -s $< $@ || cp $< $@
 
 # The name that programs linked with the shared one look for.
@@ -122,7 +126,15 @@ $(RELEASE)/libcostep.so: $(LIB_OBJECTS)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,libcostep.so.0 -Wl,-z,nodelete -Wl,-z,defs $^ $(LDLIBS) -o $@
 
-PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll debug costep
+# The hooks as one object, which shows the replaced names and its public functions.
+define hooks_rule
+$(1)/costep_hooks.o: $(HOOK_FILES:%=$(1)/%.o)
+	$$(call say,LD,$$@)
+	$$(Q)$$(LD) -r $$^ -o $$@ && objcopy --localize-hidden $$@
+endef
+$(foreach d,$(sort $(B) $(RELEASE)),$(eval $(call hooks_rule,$(d))))
+
+PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks debug costep
 
 install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	install -d "$(DESTDIR)$(PREFIX)/include/costep" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
@@ -130,7 +142,9 @@ install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	install -m 644 build/libcostep.a "$(DESTDIR)$(PREFIX)/lib"
 	install -m 755 build/libcostep.so "$(DESTDIR)$(PREFIX)/lib/libcostep.so.0"
 	ln -sf libcostep.so.0 "$(DESTDIR)$(PREFIX)/lib/libcostep.so"
-	printf '%s\n' 'prefix=$(PREFIX)' 'Name: costep' 'Description: stackful coroutines that can be looked at' \
+	install -d "$(DESTDIR)$(PREFIX)/lib/costep"
+	install -m 644 build/costep_hooks.o "$(DESTDIR)$(PREFIX)/lib/costep"
+	printf '%s\n' 'prefix=$(PREFIX)' 'hooks=$${prefix}/lib/costep/costep_hooks.o' 'Name: costep' 'Description: stackful coroutines that can be looked at' \
 	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include/costep' 'Libs: -L$${prefix}/lib -lcostep' \
 	  'Libs.private: -lpthread -ldl' > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/costep.pc"
 
@@ -189,6 +203,8 @@ $(B)/$(1)/%: $(B)/tests/unit/%.o $(2)
 endef
 $(foreach n,$(LESSONS),$(eval $(call unit_rule,stage$(n),$(call stage,$(n)))))
 $(eval $(call unit_rule,tests,$(call objects,$(LIB_FILES))))
+# These need the hooks beside the library.
+$(TESTS_$(HOOKS):%=$(B)/tests/%): $(B)/costep_hooks.o
 # These look at registers, by an assembly helper.
 $(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_random)): $(B)/tests/unit/regs_$(ARCH).o
 .PRECIOUS: $(B)/%.o

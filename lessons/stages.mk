@@ -2,7 +2,7 @@
 # Read by the Makefile and by tests/layers.bats. A layer may refer to its own
 # files and to those of the layers it NEEDS, to nothing else: the linker checks.
 
-LESSONS := 1 2 3 4 5 6 7
+LESSONS := 1 2 3 4 5 6 7 8
 
 NAME_1  := 01-swap
 FILES_1 := asm/coctx_swap_$(ARCH)
@@ -38,3 +38,11 @@ NAME_7  := 07-poll
 FILES_7 := src/co_poll
 NEEDS_7 := 1 2 3 4 5 6
 TESTS_7 :=
+
+# One object, build/costep_hooks.o, that programs name on their link line. It is in no
+# archive: there, any use of `read` would pull it in silently.
+NAME_8  := 08-hooks
+FILES_8 := src/hook src/hook_wait src/hook_rw src/hook_socket src/hook_connect src/hook_poll src/hook_sleep src/hook_lookup src/hook_env
+NEEDS_8 := 1 2 3 4 5 6 7
+TESTS_8 :=
+HOOKS   := 8

@@ -38,7 +38,7 @@ struct call {
 	struct seat {
 		struct co_waiter waiter;
 		struct call *call;
-		bool is_closed; /* the descriptor was closed while we waited */
+		uint32_t events; /* what it was told; EPOLLNVAL: closed while we waited */
 	} seat[];
 };
 
@@ -59,7 +59,7 @@ static void descriptor_is_ready(struct co_waiter *waiter, uint32_t events)
 {
 	struct seat *seat = container_of(waiter, struct seat, waiter);
 
-	seat->is_closed = events & EPOLLNVAL;
+	seat->events = events;
 	wake(seat->call);
 }
 
@@ -113,7 +113,7 @@ static int report_closed(const struct call *call, struct pollfd *fds, nfds_t n)
 		fds[i].revents = 0;
 		if (seat == end || seat->waiter.fd != fds[i].fd)
 			continue;
-		if (seat->is_closed) {
+		if (seat->events & EPOLLNVAL) {
 			fds[i].revents = POLLNVAL;
 			n_closed++;
 		}
@@ -125,22 +125,31 @@ static int report_closed(const struct call *call, struct pollfd *fds, nfds_t n)
 static bool has_closed(const struct call *call)
 {
 	for (nfds_t i = 0; i < call->n; i++)
-		if (call->seat[i].is_closed)
+		if (call->seat[i].events & EPOLLNVAL)
 			return true;
 	return false;
+}
+
+static struct call *begin_call(nfds_t n)
+{
+	struct call *call = calloc(1, sizeof(*call) + n * sizeof(call->seat[0]));
+
+	if (!call)
+		return NULL;
+	call->co = co_self();
+	call->timer.fire = time_is_over;
+	return call;
 }
 
 /* Wait until something may have happened. Returns how many entries have revents
  * (closed ones only); 0 = look; -1, errno. */
 static int wait_for_any(struct pollfd *fds, nfds_t n, int64_t at_ns, void *blocked_at)
 {
-	struct call *call = calloc(1, sizeof(*call) + n * sizeof(call->seat[0]));
+	struct call *call = begin_call(n);
 	int result = -1, seated;
 
 	if (!call)
 		return -1;
-	call->co = co_self();
-	call->timer.fire = time_is_over;
 	if ((seated = take_seats(call, fds, n)) != 0)
 		result = seated < 0 ? -1 : 0;
 	else if (co_timer_add(&call->timer, at_ns) == 0)
@@ -198,4 +207,37 @@ CALLED_FROM_OUTSIDE int co_poll(struct co_loop *loop, struct pollfd *fds, nfds_t
 		return look_once(mine, fds, n);
 	return poll_until(fds, n, timeout_ms < 0 ? CO_NEVER : co_from_now_ns((int64_t)timeout_ms * 1000000),
 			  __builtin_return_address(0));
+}
+
+/* For those who have tried already, and will try again: no looking. */
+static int wait_for_one(int fd, short events, int64_t at_ns, void *blocked_at)
+{
+	struct pollfd entry = { .fd = fd, .events = events };
+	struct call *call = begin_call(1);
+	int result = -1, seated;
+
+	if (!call)
+		return -1;
+	if ((seated = take_seats(call, &entry, 1)) > 0)
+		errno = EBADF;
+	else if (seated == 0 && call->n == 0)
+		result = events; /* a file */
+	else if (seated == 0 && co_timer_add(&call->timer, at_ns) == 0 && co_park(leave_call, call, blocked_at) == 0)
+		result = (int)call->seat[0].events; /* 0: time is over */
+	if (result > 0 && result & POLLNVAL)
+		result = co_fail(EBADF);
+	end_call(call);
+	return result;
+}
+
+CALLED_FROM_OUTSIDE int co_wait_until(int fd, short events, int64_t at_ns)
+{
+	struct co_loop *loop = co_get_epoll_ct();
+
+	if (!loop)
+		return -1;
+	if (fd < 0)
+		return co_fail(EBADF);
+	CO_INSIDE(loop->env);
+	return wait_for_one(fd, events, at_ns, __builtin_return_address(0));
 }

@@ -43,6 +43,14 @@ int co_poll(struct co_loop *loop, struct pollfd fds[], nfds_t n, int timeout_ms)
 /* The same until a point in time, as co_now_ns() counts; CO_NEVER: no limit. */
 int co_poll_until(struct pollfd fds[], nfds_t n, int64_t at_ns);
 
+/* Park the caller until @fd may be ready, for those who have tried already and will
+ * try again: unlike co_poll it does not look first, and being woken is no promise.
+ *
+ * @events      POLLIN and so on.
+ * Returns      events, POLLERR and POLLHUP among them; 0 = @at_ns has come.
+ * Errors       EBADF @fd is not open, or is closed meanwhile; others as co_poll. */
+int co_wait_until(int fd, short events, int64_t at_ns);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -17,5 +17,6 @@
 #include "sleep.h"     /* 5: wait for time */
 #include "closing.h"   /* 6: a descriptor is about to be closed */
 #include "co_poll.h"   /* 7: wait for descriptors */
+#include "hooks.h"     /* 8: plain blocking calls (with costep_hooks.o) */
 
 #endif

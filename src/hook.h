@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hook — what the hooked calls have in common.
+ *
+ * Layer:   8; inside costep_hooks.o only.
+ *
+ * Every hooked call begins alike:
+ *
+ *     if (!hook_is_on())
+ *             return REAL(read)(fd, buf, len);
+ */
+#ifndef CO_HOOK_H
+#define CO_HOOK_H
+
+#include <netdb.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The entry points that compilers call instead, when they know a buffer's size. */
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t buf_len);
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t buf_len, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t buf_len, int flags, struct sockaddr *addr,
+		       socklen_t *addr_len);
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t fds_len);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, size_t fds_len);
+
+/* A hooked name: seen by the dynamic linker. All else in this object is not. */
+#define HOOKED __attribute__((visibility("default")))
+
+/* libc's own function of that name: the next one that the dynamic linker knows. */
+#define REAL(name) ((__typeof__(&name))hook_real(HOOK_##name))
+
+enum hook_id {
+#define HOOK(name) HOOK_##name,
+#include "hook_names.h"
+#undef HOOK
+	HOOKS
+};
+
+void *hook_real(enum hook_id id);
+
+/* May this call wait as a coroutine? Else it is libc's. */
+bool hook_is_on(void);
+
+/* --- waiting for one descriptor --------------------------------------------------- */
+
+/* A call on a descriptor that may have to wait several times. */
+struct hook_wait {
+	int fd;
+	short events;         /* POLLIN or POLLOUT */
+	int timeout_option;   /* SO_RCVTIMEO or SO_SNDTIMEO */
+	bool is_known;        /* the user wants it to block, and deadline_ns is set */
+	int64_t deadline_ns;  /* of the whole call */
+	bool is_flag_ours;    /* O_NONBLOCK is not the user's wish */
+	unsigned n_in_vain;   /* waits in a row after which there was nothing to do */
+};
+
+/* The call would block: wait until it is worth another try.
+ *
+ * Returns      events; -1: EAGAIN the user wants no blocking (O_NONBLOCK), or the
+ *              time is over; EBADF closed meanwhile, or not open for this. */
+int hook_wait(struct hook_wait *wait);
+
+/* Ask the descriptor what its user wants, for hook_wait. Errors as there. */
+int hook_ask_user(struct hook_wait *wait);
+
+/* Something was done: later waits are not in vain. */
+static inline void hook_progress(struct hook_wait *wait)
+{
+	wait->n_in_vain = 0;
+}
+
+/* How can a descriptor be read or written without blocking? */
+enum hook_way {
+	HOOK_PLAINLY, /* files: the plain call does not block, by definition */
+	HOOK_NOWAIT,  /* preadv2 and pwritev2 with RWF_NOWAIT */
+	HOOK_LOOKING, /* those do not work: look whether it is ready, then call */
+};
+struct hook_kind {
+	enum hook_way way;
+	bool is_socket, is_fifo, is_char; /* char: a device, such as a terminal */
+};
+struct hook_kind hook_kind(int fd);
+
+/* Is @fd ready for @events at this moment? */
+bool hook_look(int fd, short events);
+
+/* Learn what hook_kind needs to know about this system. */
+void hook_learn(void);
+
+/* --- lists of buffers ---------------------------------------------------------------- */
+
+static inline size_t hook_iov_len(const struct iovec *iov, int n)
+{
+	size_t len = 0;
+	for (int i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	return len;
+}
+
+/* A copy of the list @iov without its first @done bytes, on the heap; *@n becomes
+ * its length. NULL: ENOMEM. */
+struct iovec *hook_iov_rest(const struct iovec *iov, int *n, size_t done);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * read, readv, write, writev.
+ *
+ * Try first, wait only if the call would block. "Try" is preadv2 and pwritev2
+ * with RWF_NOWAIT, at the file's own position (offset -1): the same calls, but
+ * for this one call nothing blocks, and the descriptor's flags stay as they are.
+ * Some kinds of files do not know it (EOPNOTSUPP). There: look whether it is ready;
+ * if not, wait and look again, for somebody else may have been quicker; then call.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <sys/uio.h>
+
+#include "hook.h"
+
+enum {
+	TTY_PIECE = 256, /* what a terminal that says "writable" takes without blocking */
+};
+
+/* libc's own call for this list: the plain one if there is one buffer. */
+static ssize_t plain_read(int fd, const struct iovec *iov, int n)
+{
+	return n == 1 ? REAL(read)(fd, iov->iov_base, iov->iov_len) : REAL(readv)(fd, iov, n);
+}
+
+static ssize_t plain_write(int fd, const struct iovec *iov, int n)
+{
+	return n == 1 ? REAL(write)(fd, iov->iov_base, iov->iov_len) : REAL(writev)(fd, iov, n);
+}
+
+/* --- reading ------------------------------------------------------------------------- */
+
+/* Read without blocking, in @*way; EAGAIN: would block. */
+static ssize_t try_read(int fd, const struct iovec *iov, int n, enum hook_way *way)
+{
+	if (*way == HOOK_NOWAIT) {
+		ssize_t got = preadv2(fd, iov, n, -1, RWF_NOWAIT);
+		if (got >= 0 || errno != EOPNOTSUPP)
+			return got;
+		*way = HOOK_LOOKING;
+	}
+	if (hook_look(fd, POLLIN))
+		return plain_read(fd, iov, n);
+	errno = EAGAIN;
+	return -1;
+}
+
+static ssize_t hooked_read(int fd, const struct iovec *iov, int n)
+{
+	struct hook_wait wait = { .fd = fd, .events = POLLIN, .timeout_option = SO_RCVTIMEO };
+	int error = errno;
+	ssize_t got;
+
+	if (n <= 0 || n > IOV_MAX || hook_iov_len(iov, n) == 0) /* never blocks */
+		return plain_read(fd, iov, n);
+	enum hook_way way = hook_kind(fd).way;
+	if (way == HOOK_PLAINLY)
+		return plain_read(fd, iov, n);
+	while ((got = try_read(fd, iov, n, &way)) < 0) {
+		if (errno != EAGAIN || hook_wait(&wait) < 0)
+			return -1;
+	}
+	errno = error;
+	return got;
+}
+
+HOOKED ssize_t read(int fd, void *buf, size_t len)
+{
+	if (!hook_is_on())
+		return REAL(read)(fd, buf, len);
+	return hooked_read(fd, &(struct iovec){ buf, len }, 1);
+}
+
+HOOKED ssize_t __read_chk(int fd, void *buf, size_t len, size_t buf_len)
+{
+	if (len > buf_len || !hook_is_on())
+		return REAL(__read_chk)(fd, buf, len, buf_len);
+	return hooked_read(fd, &(struct iovec){ buf, len }, 1);
+}
+
+HOOKED ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+	if (!hook_is_on())
+		return REAL(readv)(fd, iov, n);
+	return hooked_read(fd, iov, n);
+}
+
+/* --- writing ------------------------------------------------------------------------- */
+
+/* How much a descriptor that says "writable" takes without blocking. */
+static size_t piece_len(int fd, struct hook_kind kind, size_t len)
+{
+	if (kind.is_fifo)
+		return PIPE_BUF;
+	if (kind.is_char && len > TTY_PIECE && isatty(fd))
+		return TTY_PIECE;
+	return SIZE_MAX;
+}
+
+/* Write some without blocking, in kind->way; EAGAIN: would block. */
+static ssize_t try_write(int fd, const struct iovec *iov, int n, struct hook_kind *kind)
+{
+	if (kind->way == HOOK_NOWAIT) {
+		ssize_t put = pwritev2(fd, iov, n, -1, RWF_NOWAIT);
+		if (put >= 0 || errno != EOPNOTSUPP)
+			return put;
+		kind->way = HOOK_LOOKING;
+	}
+	if (!hook_look(fd, POLLOUT)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	size_t len = hook_iov_len(iov, n), piece = piece_len(fd, *kind, len);
+	if (len <= piece)
+		return plain_write(fd, iov, n);
+	while (iov->iov_len == 0)
+		iov++;
+	return REAL(write)(fd, iov->iov_base, iov->iov_len < piece ? iov->iov_len : piece);
+}
+
+/* Write until all is done, as a blocking write does. What was written counts
+ * more than an error that comes later: the next call will meet it again. */
+static ssize_t write_all(int fd, const struct iovec *all, int n_all, struct hook_kind kind)
+{
+	struct hook_wait wait = { .fd = fd, .events = POLLOUT, .timeout_option = SO_SNDTIMEO };
+	size_t len = hook_iov_len(all, n_all), done = 0;
+	struct iovec *rest = NULL;
+	const struct iovec *iov = all;
+	int n = n_all, events = 0;
+
+	for (;;) {
+		ssize_t put = try_write(fd, iov, n, &kind);
+		if (put < 0 && errno != EAGAIN)
+			break;
+		if (put > 0) {
+			done += (size_t)put;
+			hook_progress(&wait);
+			if (done >= len)
+				break;
+			free(rest);
+			n = n_all;
+			rest = hook_iov_rest(all, &n, done);
+			if (!rest)
+				break;
+			iov = rest;
+			if (kind.way == HOOK_LOOKING)
+				continue; /* a piece: look at once whether it takes another */
+		}
+		events = hook_wait(&wait);
+		/* A socket in trouble: libc's write would not send SIGPIPE when
+		 * it can still report a success, and would leave the error for later. */
+		if (events < 0 || (done > 0 && kind.is_socket && events & (POLLERR | POLLHUP)))
+			break;
+	}
+	free(rest);
+	return done > 0 ? (ssize_t)done : -1;
+}
+
+static ssize_t hooked_write(int fd, const struct iovec *iov, int n)
+{
+	int error = errno;
+
+	if (n <= 0 || n > IOV_MAX || hook_iov_len(iov, n) == 0)
+		return plain_write(fd, iov, n);
+	struct hook_kind kind = hook_kind(fd);
+	if (kind.way == HOOK_PLAINLY)
+		return plain_write(fd, iov, n);
+	ssize_t put = write_all(fd, iov, n, kind);
+	if (put >= 0)
+		errno = error;
+	return put;
+}
+
+HOOKED ssize_t write(int fd, const void *buf, size_t len)
+{
+	if (!hook_is_on())
+		return REAL(write)(fd, buf, len);
+	return hooked_write(fd, &(struct iovec){ (void *)buf, len }, 1);
+}
+
+HOOKED ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	if (!hook_is_on())
+		return REAL(writev)(fd, iov, n);
+	return hooked_write(fd, iov, n);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recv, recvfrom, recvmsg, send, sendto, sendmsg.
+ *
+ * Here "try" is MSG_DONTWAIT: the same call, which for once does not block.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "hook.h"
+#include "sleep.h"
+
+enum {
+	/* These never wait in libc either; with MSG_DONTWAIT a Fast Open would not
+	 * even begin. */
+	RECV_PLAINLY = MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE,
+	SEND_PLAINLY = MSG_DONTWAIT | MSG_FASTOPEN,
+	PEEK_AGAIN_NS = 1000 * 1000,
+};
+
+/* --- receiving -------------------------------------------------------------------------- */
+
+/* Only streams are filled up by MSG_WAITALL; a datagram is one, however short. */
+static bool is_stream(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+/* Is there something to read, whatever else there is? */
+static bool has_bytes(int fd)
+{
+	int n = 0;
+	return ioctl(fd, FIONREAD, &n) == 0 && n > 0;
+}
+
+/* Receive at least something.
+ *
+ * @has_some    the call has received something already. Then wait before trying;
+ *              and an error of the connection is left for the next call, as
+ *              libc's would leave it. */
+static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, bool has_some)
+{
+	const struct msghdr as_given = *msg;
+	ssize_t got = -1;
+
+	errno = EAGAIN;
+	while (has_some || (got = REAL(recvmsg)(wait->fd, msg, flags | MSG_DONTWAIT)) < 0) {
+		int events = errno == EAGAIN ? hook_wait(wait) : -1;
+		if (events < 0 || (has_some && events & POLLERR && !has_bytes(wait->fd)))
+			return -1;
+		has_some = false;
+		*msg = as_given;
+	}
+	hook_progress(wait);
+	return got;
+}
+
+/* MSG_PEEK leaves the bytes where they are, so all must be there at once. The
+ * socket is readable from the first of them on: there is no event to wait for. */
+static ssize_t peek_all(struct hook_wait *wait, struct msghdr *msg, int flags, size_t len)
+{
+	const struct msghdr as_given = *msg;
+
+	for (ssize_t got = -1, before = -1;; before = got) {
+		*msg = as_given;
+		got = recv_some(wait, msg, flags, false);
+		if (got <= 0 || (size_t)got >= len || co_now_ns() >= wait->deadline_ns)
+			return got;
+		struct pollfd p = { .fd = wait->fd, .events = POLLRDHUP };
+		if (got == before && REAL(poll)(&p, 1, 0) != 0)
+			return got; /* no more will come */
+		if (co_sleep_ns(PEEK_AGAIN_NS) != 0)
+			return got;
+	}
+}
+
+/* MSG_WAITALL: until all buffers are full, the other side has ended, or the time
+ * is over. A message with control data (a descriptor, say) ends it too. */
+static ssize_t recv_all(struct hook_wait *wait, struct msghdr *msg, int flags, size_t len)
+{
+	const struct msghdr as_given = *msg;
+	size_t done = 0;
+
+	for (;;) {
+		struct iovec *rest = NULL;
+		int n = (int)as_given.msg_iovlen;
+		struct msghdr m = as_given;
+		if (done > 0) {
+			rest = hook_iov_rest(as_given.msg_iov, &n, done);
+			if (!rest)
+				return (ssize_t)done;
+			m.msg_iov = rest;
+			m.msg_iovlen = (size_t)n;
+		}
+		ssize_t got = recv_some(wait, &m, flags & ~MSG_WAITALL, done > 0);
+		free(rest);
+		if (got <= 0 && done > 0)
+			return (ssize_t)done; /* the error stays for the next call */
+		msg->msg_namelen = m.msg_namelen;
+		msg->msg_controllen = m.msg_controllen;
+		msg->msg_flags = m.msg_flags;
+		if (got <= 0)
+			return got;
+		done += (size_t)got;
+		if (done >= len || m.msg_controllen > 0 || m.msg_flags & MSG_CTRUNC)
+			return (ssize_t)done;
+	}
+}
+
+static ssize_t hooked_recv(int fd, struct msghdr *msg, int flags)
+{
+	struct hook_wait wait = { .fd = fd, .events = POLLIN, .timeout_option = SO_RCVTIMEO };
+	int error = errno;
+	ssize_t got;
+
+	if (flags & MSG_WAITALL && is_stream(fd)) {
+		size_t len = hook_iov_len(msg->msg_iov, (int)msg->msg_iovlen);
+		got = (flags & MSG_PEEK ? peek_all : recv_all)(&wait, msg, flags, len);
+	} else {
+		got = recv_some(&wait, msg, flags, false);
+	}
+	if (got >= 0)
+		errno = error;
+	return got;
+}
+
+static ssize_t hooked_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len)
+{
+	struct iovec iov = { buf, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (addr && addr_len) {
+		msg.msg_name = addr;
+		msg.msg_namelen = *addr_len;
+	}
+	ssize_t got = hooked_recv(fd, &msg, flags);
+	if (got >= 0 && addr && addr_len)
+		*addr_len = msg.msg_namelen;
+	return got;
+}
+
+HOOKED ssize_t recv(int fd, void *buf, size_t len, int flags)
+{
+	if (flags & RECV_PLAINLY || !hook_is_on())
+		return REAL(recv)(fd, buf, len, flags);
+	return hooked_recvfrom(fd, buf, len, flags, NULL, NULL);
+}
+
+HOOKED ssize_t __recv_chk(int fd, void *buf, size_t len, size_t buf_len, int flags)
+{
+	if (len > buf_len || flags & RECV_PLAINLY || !hook_is_on())
+		return REAL(__recv_chk)(fd, buf, len, buf_len, flags);
+	return hooked_recvfrom(fd, buf, len, flags, NULL, NULL);
+}
+
+HOOKED ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags, struct sockaddr *restrict addr,
+			socklen_t *restrict addr_len)
+{
+	if (flags & RECV_PLAINLY || !hook_is_on())
+		return REAL(recvfrom)(fd, buf, len, flags, addr, addr_len);
+	return hooked_recvfrom(fd, buf, len, flags, addr, addr_len);
+}
+
+HOOKED ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t buf_len, int flags, struct sockaddr *addr,
+			      socklen_t *addr_len)
+{
+	if (len > buf_len || flags & RECV_PLAINLY || !hook_is_on())
+		return REAL(__recvfrom_chk)(fd, buf, len, buf_len, flags, addr, addr_len);
+	return hooked_recvfrom(fd, buf, len, flags, addr, addr_len);
+}
+
+HOOKED ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	if (flags & RECV_PLAINLY || !hook_is_on())
+		return REAL(recvmsg)(fd, msg, flags);
+	return hooked_recv(fd, msg, flags);
+}
+
+/* --- sending ----------------------------------------------------------------------------- */
+
+/* Send until all is gone, as a blocking send does. Control data goes with the
+ * first bytes. */
+static ssize_t send_all(int fd, const struct msghdr *msg, int flags)
+{
+	struct hook_wait wait = { .fd = fd, .events = POLLOUT, .timeout_option = SO_SNDTIMEO };
+	size_t len = hook_iov_len(msg->msg_iov, (int)msg->msg_iovlen), done = 0;
+	struct iovec *rest = NULL;
+	struct msghdr m = *msg;
+	ssize_t put;
+
+	while ((put = REAL(sendmsg)(fd, &m, flags | MSG_DONTWAIT)) >= 0 || errno == EAGAIN) {
+		if (put > 0) {
+			int n = (int)msg->msg_iovlen;
+			hook_progress(&wait);
+			done += (size_t)put;
+			if (done < len) {
+				free(rest);
+				rest = hook_iov_rest(msg->msg_iov, &n, done);
+				m = (struct msghdr){ .msg_iov = rest, .msg_iovlen = (size_t)n };
+			}
+		}
+		if (put >= 0 && (done >= len || !rest))
+			break;
+		int events = hook_wait(&wait);
+		/* As in write: the error, and its SIGPIPE, are for the next call. */
+		if (events < 0 || (done > 0 && events & (POLLERR | POLLHUP)))
+			break;
+	}
+	free(rest);
+	return put < 0 && done == 0 ? -1 : (ssize_t)done;
+}
+
+static ssize_t hooked_send(int fd, const struct msghdr *msg, int flags)
+{
+	int error = errno;
+	ssize_t put = send_all(fd, msg, flags);
+
+	if (put >= 0)
+		errno = error;
+	return put;
+}
+
+HOOKED ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	struct iovec iov = { (void *)buf, len };
+
+	if (flags & SEND_PLAINLY || !hook_is_on())
+		return REAL(send)(fd, buf, len, flags);
+	return hooked_send(fd, &(struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 }, flags);
+}
+
+HOOKED ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len)
+{
+	struct iovec iov = { (void *)buf, len };
+
+	if (flags & SEND_PLAINLY || !hook_is_on())
+		return REAL(sendto)(fd, buf, len, flags, addr, addr_len);
+	return hooked_send(fd, &(struct msghdr){ (void *)addr, addr_len, &iov, 1, NULL, 0, 0 }, flags);
+}
+
+HOOKED ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (flags & SEND_PLAINLY || !hook_is_on())
+		return REAL(sendmsg)(fd, msg, flags);
+	return hooked_send(fd, msg, flags);
+}

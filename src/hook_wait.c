@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a hooked call does when it would block, and how it finds that out.
+ *
+ * Only now is the descriptor asked what its user wants: whether it blocks
+ * (O_NONBLOCK), and for how long (SO_RCVTIMEO, SO_SNDTIMEO). So nothing has to be
+ * remembered about descriptors, wherever they come from.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include "co_poll.h"
+#include "hook.h"
+#include "sleep.h"
+#include "sys.h"
+
+enum {
+	VAIN_WAITS = 8,          /* so many in a row, then wait by the clock */
+	VAIN_NS = 1000 * 1000,
+};
+
+int hook_ask_user(struct hook_wait *w)
+{
+	struct timeval limit = { 0 };
+	socklen_t len = sizeof(limit);
+	int flags = fcntl(w->fd, F_GETFL);
+
+	if (flags < 0)
+		return -1;
+	if ((flags & O_ACCMODE) == (w->events == POLLIN ? O_WRONLY : O_RDONLY)) {
+		errno = EBADF; /* it will never be ready for this */
+		return -1;
+	}
+	if (flags & O_NONBLOCK && !w->is_flag_ours) {
+		errno = EAGAIN;
+		return -1;
+	}
+	w->deadline_ns = CO_NEVER;
+	if (getsockopt(w->fd, SOL_SOCKET, w->timeout_option, &limit, &len) == 0 && (limit.tv_sec || limit.tv_usec))
+		w->deadline_ns = co_from_now_ns((int64_t)limit.tv_sec * 1000000000 + (int64_t)limit.tv_usec * 1000);
+	w->is_known = true;
+	return 0;
+}
+
+int hook_wait(struct hook_wait *w)
+{
+	int events;
+
+	if (!w->is_known && hook_ask_user(w) != 0)
+		return -1;
+	if (co_now_ns() >= w->deadline_ns) {
+		errno = EAGAIN;
+		return -1;
+	}
+	/* Some are always "writable" and refuse all the same: a datagram socket
+	 * whose peer, named in each call, is full. */
+	if (++w->n_in_vain > VAIN_WAITS && co_sleep_ns(VAIN_NS) != 0)
+		return -1;
+	events = co_wait_until(w->fd, w->events, w->deadline_ns);
+	if (events == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return events;
+}
+
+/* --- kinds of descriptors ------------------------------------------------------------- */
+
+/* Pipes live on a file system of their own, and named ones (FIFOs) do not: only
+ * the first know RWF_NOWAIT. */
+static _Atomic dev_t pipes_device;
+
+void hook_learn(void)
+{
+	struct stat st;
+	int p[2];
+
+	if (atomic_load(&pipes_device) || pipe2(p, O_CLOEXEC) != 0)
+		return;
+	if (fstat(p[0], &st) == 0)
+		atomic_store(&pipes_device, st.st_dev);
+	sys_close(p[0]);
+	sys_close(p[1]);
+}
+
+struct hook_kind hook_kind(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return (struct hook_kind){ .way = HOOK_PLAINLY }; /* which says what is wrong */
+	switch (st.st_mode & S_IFMT) {
+	case S_IFREG:
+	case S_IFDIR:
+	case S_IFBLK:
+		return (struct hook_kind){ .way = HOOK_PLAINLY };
+	case S_IFCHR:
+		return (struct hook_kind){ .way = HOOK_LOOKING, .is_char = true };
+	case S_IFIFO:
+		return (struct hook_kind){
+			.way = st.st_dev == atomic_load(&pipes_device) ? HOOK_NOWAIT : HOOK_LOOKING,
+			.is_fifo = true,
+		};
+	default:
+		return (struct hook_kind){ .way = HOOK_NOWAIT, .is_socket = S_ISSOCK(st.st_mode) };
+	}
+}
+
+bool hook_look(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	return sys_look(&p, 1) != 0;
+}
+
+struct iovec *hook_iov_rest(const struct iovec *iov, int *n, size_t done)
+{
+	while (*n > 0 && done >= iov->iov_len) {
+		done -= iov->iov_len;
+		iov++;
+		--*n;
+	}
+	struct iovec *rest = malloc((size_t)(*n + 1) * sizeof(*rest));
+	if (!rest)
+		return NULL;
+	memcpy(rest, iov, (size_t)*n * sizeof(*rest));
+	if (*n > 0) {
+		rest->iov_base = (char *)rest->iov_base + done;
+		rest->iov_len -= done;
+	}
+	return rest;
+}
