@@ -7,6 +7,7 @@
  */
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "costep.h"
@@ -30,7 +32,7 @@ static struct co *start(const char *name, co_fn *fn, void *arg)
 	return co;
 }
 
-static void fail(const char *what)
+__attribute__((noreturn)) static void fail(const char *what)
 {
 	perror(what);
 	exit(1);
@@ -57,7 +59,7 @@ static int pipe_with_late_data(void)
 	if (pipe(p) != 0)
 		fail("pipe");
 	if (fork() == 0) {
-		co_disable_hook_sys(); /* a child that only waits and writes */
+		co_disable_hook_sys(); /* the child's calls are the kernel's */
 		usleep(50 * 1000);
 		_exit(write(p[1], "x", 1) != 1);
 	}
@@ -142,7 +144,96 @@ static void show_write(void)
 	co_release(reader);
 }
 
-/* --- 3. an echo server and a thousand clients ------------------------------------------------------ */
+/* --- 3. libco's way to write ---------------------------------------------------------------------------- */
+
+/* First write, then wait for room as long as something is left. */
+static ssize_t write_libcos_way(int fd, const char *bytes, ssize_t len)
+{
+	ssize_t done = write(fd, bytes, (size_t)len), n = 0;
+
+	while (done < len && n >= 0) {
+		struct pollfd p = { fd, POLLOUT, 0 };
+		co_poll(NULL, &p, 1, 1000);
+		n = write(fd, bytes + done, (size_t)(len - done));
+		done += n > 0 ? n : 0;
+	}
+	return done;
+}
+
+/* A pipe from which a child process reads everything, but not at once. */
+static int pipe_with_slow_reader(void)
+{
+	int p[2];
+	char bytes[4096];
+
+	if (pipe(p) != 0)
+		fail("pipe");
+	if (fork() == 0) {
+		close(p[1]);
+		usleep(50 * 1000);
+		while (read(p[0], bytes, sizeof(bytes)) > 0)
+			;
+		_exit(0);
+	}
+	close(p[0]);
+	return p[1];
+}
+
+/* What does another process see that shares the pipe, and knows of nothing? */
+static const char *write_in_child(int fd)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		static char bytes[4096];
+		for (int i = 0; i < 1000; i++)
+			if (write(fd, bytes, sizeof(bytes)) < 0)
+				_exit(errno == EAGAIN ? 1 : 2);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return WEXITSTATUS(status) == 1 ? "EAGAIN" : "fine";
+}
+
+static void *write_three_ways(void *arg)
+{
+	static char bytes[BIG];
+	int fd = pipe_with_slow_reader(), before = n_ticks;
+
+	ssize_t n = write_libcos_way(fd, bytes, BIG);
+	printf("   libco's way: %zd bytes; meanwhile the other ticked %d times\n", n, n_ticks - before);
+	close(fd);
+
+	fd = pipe_with_slow_reader(), before = n_ticks;
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	n = write_libcos_way(fd, bytes, BIG);
+	printf("   and with O_NONBLOCK: %zd bytes; more than 5 times: %s\n", n, n_ticks - before > 5 ? "yes" : "no");
+	close(fd);
+
+	fd = pipe_with_slow_reader();
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	printf("   but a child's plain write() to such a pipe: %s\n", write_in_child(fd));
+	close(fd);
+
+	fd = pipe_with_slow_reader(), before = n_ticks;
+	co_enable_hook_sys();
+	n = write(fd, bytes, BIG);
+	co_disable_hook_sys();
+	printf("   our way: %zd bytes; more than 5 times: %s\n", n, n_ticks - before > 5 ? "yes" : "no");
+	close(fd);
+	return arg;
+}
+
+static void show_libcos_way(void)
+{
+	printf("3. one writes a million bytes; a child process begins to read after 50 ms; another ticks every 2 ms\n");
+	struct co *ticker = start("ticker", tick, NULL);
+	run_until_done(start("writer", write_three_ways, NULL));
+	co_release(ticker);
+}
+
+/* --- 4. an echo server and a thousand clients ------------------------------------------------------ */
 
 enum { CLIENTS = 1000, ROUNDS = 3 };
 static struct sockaddr_in address;
@@ -228,7 +319,7 @@ static void show_echo(void)
 	static struct co *clients[CLIENTS];
 	struct rlimit limit;
 
-	printf("3. an echo server and %d clients, %d lines each, in one thread\n", CLIENTS, ROUNDS);
+	printf("4. an echo server and %d clients, %d lines each, in one thread\n", CLIENTS, ROUNDS);
 	getrlimit(RLIMIT_NOFILE, &limit); /* two descriptors for each connection */
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
@@ -262,6 +353,7 @@ int main(int argc, char **argv)
 	}
 	show_read();
 	show_write();
+	show_libcos_way();
 	show_echo();
 	printf("main returns\n");
 	return 0;
