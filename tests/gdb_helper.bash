@@ -10,8 +10,7 @@ VARIANTS="gcc-O0 gcc-O2 clang-O0 clang-O2"
 build_fixtures() {
 	local variant=$1 dir=$BATS_FILE_TMPDIR/$1 cc=${1%-*} opt=-${1#*-} fixture objects
 	shift
-	objects=$(sed -nE 's/^FILES_[0-9]+ *:= *//p' lessons/stages.mk | sed "s/\$(ARCH)/$(uname -m)/g" |
-		xargs -n 1 printf "$dir/%s.o ")
+	objects=$(env -u MAKEFLAGS make -s print-LIB_FILES | xargs -n 1 printf "$dir/%s.o ")
 	# shellcheck disable=SC2086 # words on purpose
 	env -u MAKEFLAGS make -s -j2 B="$dir" CC="$cc" OPT="$opt" $objects \
 		$(printf "$dir/tests/fixtures/%s.o " "$@") >/dev/null
