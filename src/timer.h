@@ -52,8 +52,8 @@ struct co_timer_kind {
 	/* at_ns is set. Cannot fail. */
 	void (*add)(struct co_timers *set, struct co_timer *timer);
 	void (*remove)(struct co_timers *set, struct co_timer *timer);
-	/* When the loop must look again: never later than the earliest timer, and
-	 * earlier only if the kind does not know. CO_NEVER: there is none. */
+	/* When the loop must look again: never later than the earliest timer may
+	 * fire, and earlier only if the kind does not know. CO_NEVER: there is none. */
 	int64_t (*next)(struct co_timers *set);
 	/* Take one off that is due at @now; NULL: none (any more). */
 	struct co_timer *(*take_due)(struct co_timers *set, int64_t now);

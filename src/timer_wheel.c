@@ -92,13 +92,20 @@ static void wheel_remove(struct co_timers *set, struct co_timer *t)
 
 static int64_t wheel_next(struct co_timers *set)
 {
-	return (wheel_of(set)->hand_ms + 1) * MS;
+	struct wheel *wheel = wheel_of(set);
+	bool is_due = !list_empty(&wheel->slot[wheel->hand]); /* added since, for a time that was past */
+
+	return (wheel->hand_ms + !is_due) * MS;
 }
 
 static struct co_timer *wheel_take_due(struct co_timers *set, int64_t now)
 {
 	struct wheel *wheel = wheel_of(set);
 
+	/* @now was read before a timer, added to an empty wheel, moved the hand:
+	 * what hangs there may not be due yet. */
+	if (wheel->hand_ms * MS > now)
+		return NULL;
 	for (;;) {
 		struct list *l = list_pop(&wheel->slot[wheel->hand]);
 		if (!l) {
