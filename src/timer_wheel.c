@@ -62,10 +62,15 @@ static void wheel_close(struct co_timers *set)
 	free(wheel_of(set));
 }
 
+/* The first whole millisecond not before its time. */
+static int64_t due_ms(const struct co_timer *t)
+{
+	return t->at_ns / MS + (t->at_ns % MS > 0);
+}
+
 static void hang_up(struct wheel *wheel, struct co_timer *t)
 {
-	int64_t ms = t->at_ns / MS + (t->at_ns % MS > 0);
-	int64_t ahead = ms - wheel->hand_ms;
+	int64_t ahead = due_ms(t) - wheel->hand_ms;
 
 	if (ahead < 0)
 		ahead = 0;
@@ -116,7 +121,7 @@ static struct co_timer *wheel_take_due(struct co_timers *set, int64_t now)
 			continue;
 		}
 		struct co_timer *t = container_of(l, struct co_timer, in_slot);
-		if (t->at_ns <= now)
+		if (due_ms(t) <= wheel->hand_ms)
 			return t;
 		hang_up(wheel, t); /* it was more than a round away */
 	}
