@@ -1,0 +1,671 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Timers and sleeps: never early, in order, and nothing is forgotten.
+ *
+ * Most cases set the clock: then times are exact, and a sleep of an hour takes
+ * none. Those with the kernel's clock check lower bounds only. What the library
+ * asks the kernel goes through the functions below (WRAP_t_timer in the
+ * Makefile).
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+
+#include "alarm.h"
+#include "misuse.h"
+#include "park.h"
+#include "sleep.h"
+#include "timer.h"
+#include "tools.h"
+
+enum {
+	MS = 1000 * 1000, /* in nanoseconds */
+	SLOTS = 60 * 1000,
+};
+static const int64_t SECOND = 1000 * MS;
+static const int64_t HOUR = 3600ll * 1000 * MS;
+
+/* The first whole millisecond not before: that is when the wheel fires. */
+static int64_t ceil_ms(int64_t ns)
+{
+	return ns / MS + (ns % MS > 0);
+}
+
+/* --- what the kernel is asked ------------------------------------------------------ */
+
+static _Thread_local struct {
+	bool is_watched;    /* the library is at work, not the test */
+	int n_clock_reads;
+	int n_sleeps;
+	int64_t longest_ns; /* sleep that was asked for */
+} kernel;
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+long __real_syscall(long number, ...);
+int __real_timerfd_create(int id, int flags);
+int __real_timerfd_settime(int fd, int flags, const struct itimerspec *when, struct itimerspec *before);
+
+static int64_t ns_of(const struct timespec *ts)
+{
+	return (int64_t)ts->tv_sec * SECOND + ts->tv_nsec;
+}
+
+static int64_t kernels_now(void)
+{
+	struct timespec ts;
+	CHECK_EQ(__real_clock_gettime(CLOCK_MONOTONIC, &ts), 0);
+	return ns_of(&ts);
+}
+
+static void note_sleep(clockid_t id, bool is_absolute, const struct timespec *ts)
+{
+	int64_t ns = ns_of(ts) - (is_absolute ? kernels_now() : 0);
+
+	CHECK_EQ(id, CLOCK_MONOTONIC);
+	kernel.n_sleeps++;
+	if (ns > kernel.longest_ns)
+		kernel.longest_ns = ns;
+}
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (kernel.is_watched) {
+		CHECK_EQ(id, CLOCK_MONOTONIC);
+		kernel.n_clock_reads++;
+	}
+	return __real_clock_gettime(id, ts);
+}
+
+/* Clocks that somebody may set: nothing reads them. */
+int __wrap_gettimeofday(struct timeval *tv, void *tz);
+int __wrap_gettimeofday(struct timeval *tv, void *tz)
+{
+	(void)tz;
+	CHECK(!kernel.is_watched);
+	*tv = (struct timeval){ 0 };
+	return 0;
+}
+
+time_t __wrap_time(time_t *t);
+time_t __wrap_time(time_t *t)
+{
+	CHECK(!kernel.is_watched);
+	return t ? *t = 0 : 0;
+}
+
+/* Five arguments fit into registers, whatever the caller has passed; no call
+ * of the library has more. */
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...)
+{
+	va_list args;
+	long a[5];
+
+	va_start(args, number);
+	for (int i = 0; i < 5; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (kernel.is_watched && number == SYS_clock_nanosleep)
+		note_sleep((clockid_t)a[0], (int)a[1] == TIMER_ABSTIME, (const struct timespec *)a[2]);
+	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4]);
+}
+
+int __wrap_timerfd_create(int id, int flags);
+int __wrap_timerfd_create(int id, int flags)
+{
+	CHECK_EQ(id, CLOCK_MONOTONIC);
+	CHECK_EQ(flags, TFD_CLOEXEC);
+	return __real_timerfd_create(id, flags);
+}
+
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *when, struct itimerspec *before);
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *when, struct itimerspec *before)
+{
+	if (kernel.is_watched && ns_of(&when->it_value) != 0)
+		note_sleep(CLOCK_MONOTONIC, flags == TFD_TIMER_ABSTIME, &when->it_value);
+	return __real_timerfd_settime(fd, flags, when, before);
+}
+
+/* --- a clock of our own --------------------------------------------------------------- */
+
+static int64_t now;
+static int n_sleeps;     /* of the loop, by this clock */
+static int64_t slept_ns; /* the longest of them */
+
+static int64_t read_now(void)
+{
+	return now;
+}
+
+static void sleep_now(int64_t at_ns)
+{
+	CHECK(at_ns > now); /* else it is no sleep, and the loop spins */
+	CHECK(at_ns < CO_NEVER);
+	if (at_ns - now > slept_ns)
+		slept_ns = at_ns - now;
+	n_sleeps++;
+	now = at_ns;
+}
+
+static const struct co_clock our_clock = { read_now, sleep_now };
+
+static void use_our_clock(void)
+{
+	now = 1000 * SECOND;
+	n_sleeps = 0;
+	slept_ns = 0;
+	co_set_clock(&our_clock);
+}
+
+/* --- each kind ---------------------------------------------------------------------------- */
+
+static const struct co_timer_kind *const all_kinds[] = { &co_timer_heap, &co_timer_wheel, &co_timer_timerfd };
+static const struct co_timer_kind *kind; /* the one that is tried now */
+
+static bool is_wheel(void)
+{
+	return kind == &co_timer_wheel;
+}
+
+/* On a thread of its own: its end gives back all, or a tool complains. */
+static void with_kind(const struct co_timer_kind *k, void *(*fn)(void *))
+{
+	pthread_t t;
+
+	kind = k;
+	printf("# %s\n", kind->name);
+	CHECK_EQ(setenv("COSTEP_TIMER", kind->name, 1), 0);
+	CHECK_EQ(pthread_create(&t, NULL, fn, NULL), 0);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	CHECK(list_empty(&co_envs));
+}
+
+static void with_each_kind(void *(*fn)(void *))
+{
+	for (size_t i = 0; i < sizeof(all_kinds) / sizeof(all_kinds[0]); i++)
+		with_kind(all_kinds[i], fn);
+}
+
+/* --- the oracle: an array, sorted by when each must come ------------------------------- */
+
+enum { POOL = 300 };
+
+struct entry {
+	struct co_timer timer;
+	int64_t key; /* what it is sorted by: its time; wheel: its millisecond */
+	bool is_in;
+};
+
+static struct rng r;
+static struct entry pool[POOL], *sorted[POOL];
+static int n_sorted;
+static int64_t hand; /* the wheel's: nothing hangs before it */
+static long n_fired, n_cancelled;
+static struct co_timers *set; /* that is driven directly; NULL: the thread's, by timer.h */
+
+static struct entry *entry_of(struct co_timer *t)
+{
+	return container_of(t, struct entry, timer);
+}
+
+static int64_t key_of(int64_t at_ns)
+{
+	if (!is_wheel())
+		return at_ns;
+	return ceil_ms(at_ns) > hand ? ceil_ms(at_ns) : hand;
+}
+
+/* Behind all that come at the same time. */
+static void oracle_add(struct entry *e, int64_t at_ns)
+{
+	int i = n_sorted++;
+
+	if (i == 0)
+		hand = now / MS; /* nobody is there: the hand jumps */
+	e->key = key_of(at_ns);
+	e->is_in = true;
+	for (; i > 0 && sorted[i - 1]->key > e->key; i--)
+		sorted[i] = sorted[i - 1];
+	sorted[i] = e;
+}
+
+static void oracle_remove(struct entry *e)
+{
+	int i = 0;
+
+	CHECK(e->is_in);
+	e->is_in = false;
+	while (sorted[i] != e)
+		i++;
+	n_sorted--;
+	memmove(sorted + i, sorted + i + 1, (size_t)(n_sorted - i) * sizeof(sorted[0]));
+}
+
+/* @e comes: is it its turn? */
+static void oracle_take(struct entry *e)
+{
+	n_fired++;
+	CHECK(e->is_in);
+	CHECK(e->timer.at_ns <= now); /* never early */
+	CHECK_EQ(e->key, sorted[0]->key);
+	if (is_wheel()) {
+		CHECK(e->key <= now / MS);
+		hand = e->key;
+	} else {
+		CHECK_EQ(e, sorted[0]);
+	}
+	oracle_remove(e);
+}
+
+/* Nothing more is due: rightly? */
+static void oracle_nothing_due(void)
+{
+	if (n_sorted > 0)
+		CHECK(sorted[0]->key > (is_wheel() ? now / MS : now));
+	if (hand < now / MS)
+		hand = now / MS;
+}
+
+static void oracle_next(int64_t at_ns)
+{
+	if (n_sorted == 0)
+		return;
+	if (is_wheel())
+		CHECK(at_ns <= sorted[0]->key * MS);
+	else
+		CHECK_EQ(at_ns, sorted[0]->timer.at_ns);
+}
+
+/* --- random steps ------------------------------------------------------------------------ */
+
+static void add(struct entry *e, int64_t at_ns)
+{
+	oracle_add(e, at_ns);
+	if (!set) {
+		CHECK_EQ(co_timer_add(&e->timer, at_ns), 0);
+		return;
+	}
+	e->timer.at_ns = at_ns;
+	kind->add(set, &e->timer);
+	set->n++;
+}
+
+static void cancel(struct entry *e)
+{
+	n_cancelled++;
+	oracle_remove(e);
+	if (set) {
+		kind->remove(set, &e->timer);
+		set->n--;
+	} else {
+		co_timer_cancel(&e->timer);
+		co_timer_cancel(&e->timer); /* no harm */
+	}
+}
+
+static int64_t below(int64_t ns)
+{
+	return (int64_t)((rng_next(&r) >> 2) % (uint64_t)ns);
+}
+
+/* From the past to hours ahead; exact milliseconds, ends of a round, ties. */
+static int64_t random_time(void)
+{
+	switch (rng_below(&r, 12)) {
+	case 0:
+		return now - below(10 * SECOND);
+	case 1:
+		return now;
+	case 2:
+		return now + 1;
+	case 3:
+		return now + below(1000);
+	case 4:
+		return now + below(MS);
+	case 5:
+		return (now / MS + below(100)) * MS;
+	case 6:
+		return now + below(100 * MS);
+	case 7:
+		return (now / MS + SLOTS - 10 + below(20)) * MS + below(3) - 1;
+	case 8:
+		return now + below(5 * HOUR);
+	case 9:
+		return n_sorted ? sorted[rng_below(&r, (unsigned)n_sorted)]->timer.at_ns : now;
+	case 10:
+		return now + below(10 * SECOND);
+	default:
+		return rng_below(&r, 20) ? now + below(200 * SECOND) : CO_NEVER - 1 - MS;
+	}
+}
+
+static int64_t next(void)
+{
+	return set ? kind->next(set) : co_timers_next();
+}
+
+static int64_t random_advance(void)
+{
+	int64_t first = n_sorted ? sorted[0]->timer.at_ns : now;
+
+	switch (rng_below(&r, 9)) {
+	case 0:
+		return now + 1;
+	case 1:
+		return now + below(1000);
+	case 2:
+		return now + below(MS);
+	case 3:
+		return first < now + HOUR ? first : now;
+	case 4:
+		return first < now + HOUR ? first - 1 : now;
+	case 5:
+		return now + below(20 * MS);
+	case 6:
+		return n_sorted && next() < now + HOUR ? next() : now;
+	case 7:
+		return now + below(2 * SECOND);
+	default:
+		return rng_below(&r, 300) == 0 ? now + below(2 * HOUR) :
+		       rng_below(&r, 20) == 0  ? now + (SLOTS - 2 + below(4)) * MS :
+						 now;
+	}
+}
+
+static void advance(void)
+{
+	int64_t then = random_advance();
+	if (then > now)
+		now = then;
+}
+
+static void add_one(void)
+{
+	struct entry *e = &pool[rng_below(&r, POOL)];
+	if (!e->is_in)
+		add(e, random_time());
+}
+
+static void cancel_one(void)
+{
+	if (n_sorted)
+		cancel(sorted[rng_below(&r, (unsigned)n_sorted)]);
+}
+
+/* What a fire callback may do: add, itself too; cancel, others that are due too. */
+static void in_fire(struct entry *e)
+{
+	switch (rng_below(&r, 8)) {
+	case 0:
+		add_one();
+		break;
+	case 1:
+		cancel_one();
+		break;
+	case 2:
+		if (n_sorted)
+			cancel(sorted[0]);
+		break;
+	case 3:
+		add(e, random_time());
+	}
+}
+
+static void fire(struct co_timer *t)
+{
+	CHECK(!t->is_armed);
+	oracle_take(entry_of(t));
+	in_fire(entry_of(t));
+}
+
+/* Take at most @n that are due. */
+static void take(unsigned n)
+{
+	struct co_timer *t;
+
+	if (!set) {
+		long before = n_fired;
+		size_t n_expired = co_timers_expire();
+		CHECK_EQ(n_expired, n_fired - before);
+		oracle_nothing_due();
+		return;
+	}
+	while (n-- > 0) {
+		t = kind->take_due(set, now);
+		if (!t) {
+			oracle_nothing_due();
+			return;
+		}
+		set->n--;
+		oracle_take(entry_of(t));
+		in_fire(entry_of(t));
+	}
+}
+
+static void random_step(void)
+{
+	switch (rng_below(&r, 10)) {
+	case 0:
+	case 1:
+	case 2:
+	case 3:
+		add_one();
+		break;
+	case 4:
+		cancel_one();
+		break;
+	case 5:
+	case 6:
+		advance();
+		break;
+	case 7:
+		take(rng_below(&r, 4));
+		break;
+	case 8:
+		take(-1u);
+		break;
+	default:
+		oracle_next(next());
+	}
+}
+
+static void random_steps(uint64_t seed)
+{
+	r.s = seed;
+	memset(pool, 0, sizeof(pool));
+	for (int i = 0; i < POOL; i++)
+		pool[i].timer.fire = fire;
+	n_fired = n_cancelled = 0;
+	use_our_clock();
+	for (int i = rounds(500 * 1000); i > 0; i--)
+		random_step();
+	printf("# %ld fired, %ld cancelled\n", n_fired, n_cancelled);
+	CHECK(n_fired > rounds(50000) && n_cancelled > rounds(25000));
+	while (n_sorted)
+		cancel_one();
+	CHECK(!kind->take_due(set ? set : co_timers_get(), now + HOUR));
+	co_set_clock(NULL);
+}
+
+static void *drive_kind(void *arg)
+{
+	set = kind->open();
+	CHECK(set != NULL);
+	CHECK_EQ(set->kind, kind);
+	CHECK_EQ(set->n, 0);
+	random_steps(test_seed(20161));
+	kind->close(set);
+	set = NULL;
+	return arg;
+}
+
+static void drive_heap(void)
+{
+	with_kind(&co_timer_heap, drive_kind);
+}
+
+static void drive_wheel(void)
+{
+	with_kind(&co_timer_wheel, drive_kind);
+}
+
+static void drive_timerfd(void)
+{
+	with_kind(&co_timer_timerfd, drive_kind);
+}
+
+static void *drive_thread(void *arg)
+{
+	CHECK_EQ(co_timers_get()->kind, kind);
+	CHECK_EQ(co_timers_next(), CO_NEVER);
+	CHECK_EQ(co_timers_expire(), 0);
+	random_steps(test_seed(20162));
+	CHECK_EQ(co_timers_next(), CO_NEVER);
+	CHECK_EQ(co_timers_get()->n, 0);
+	return arg;
+}
+
+static void random_fires(void)
+{
+	with_each_kind(drive_thread);
+}
+
+/* --- time passes while timers are fired ---------------------------------------------------- */
+
+static int64_t read_moving_now(void)
+{
+	return now += below(100 * 1000);
+}
+
+static const struct co_clock moving_clock = { read_moving_now, sleep_now };
+static long n_left;
+
+static void fire_again(struct co_timer *t)
+{
+	int64_t at_ns = t->at_ns;
+
+	CHECK(at_ns <= now);
+	if (--n_left > 0)
+		CHECK_EQ(co_timer_add(t, at_ns + 1 + below(100 * 1000)), 0);
+}
+
+/* The only one, and it comes again at once: when it is added the set is empty,
+ * and the time later than the one that is being worked off. */
+static void *come_again(void *arg)
+{
+	struct co_timer t = { .fire = fire_again };
+
+	r.s = test_seed(20163);
+	now = SECOND;
+	co_set_clock(&moving_clock);
+	n_left = rounds(20000);
+	CHECK_EQ(co_timer_add(&t, now), 0);
+	while (n_left > 0) {
+		co_timers_expire();
+		if (co_timers_next() > now && co_timers_next() < CO_NEVER)
+			now = co_timers_next();
+	}
+	co_set_clock(NULL);
+	return arg;
+}
+
+static void time_passes(void)
+{
+	with_each_kind(come_again);
+}
+
+/* A clock that is set to an earlier time makes timers late, and no more. */
+static void never_fires(struct co_timer *t)
+{
+	(void)t;
+	CHECK(!"its time has not come");
+}
+
+static void *turn_back(void *arg)
+{
+	struct co_timer t = { .fire = never_fires };
+
+	use_our_clock();
+	CHECK_EQ(co_timer_add(&t, now), 0);
+	now -= SECOND;
+	CHECK_EQ(co_timers_expire(), 0);
+	now -= HOUR;
+	CHECK_EQ(co_timers_expire(), 0);
+	co_timer_cancel(&t);
+	co_set_clock(NULL);
+	return arg;
+}
+
+static void clock_turned_back(void)
+{
+	with_each_kind(turn_back);
+}
+
+/* --- a million ----------------------------------------------------------------------------- */
+
+static void *million(void *arg)
+{
+	size_t n = (size_t)rounds(1000 * 1000), n_taken = 0, n_gone = 0;
+	struct co_timer *timers = calloc(n, sizeof(*timers)), *before = NULL;
+
+	CHECK(timers != NULL);
+	use_our_clock();
+	r.s = test_seed(20164);
+	set = kind->open();
+	for (size_t i = 0; i < n; i++, set->n++) {
+		timers[i].at_ns = now + below(50 * 10000) * (MS / 10); /* so some come together */
+		kind->add(set, &timers[i]);
+	}
+	for (size_t i = 0; i < n; i += 3, set->n--, n_gone++)
+		kind->remove(set, &timers[i]);
+	now += 51 * SECOND;
+	for (struct co_timer *t; (t = kind->take_due(set, now)); set->n--, n_taken++, before = t) {
+		CHECK((t - timers) % 3 != 0);
+		if (!before)
+			continue;
+		if (is_wheel())
+			CHECK(ceil_ms(before->at_ns) <= ceil_ms(t->at_ns));
+		else
+			CHECK(before->at_ns < t->at_ns || (before->at_ns == t->at_ns && before < t));
+	}
+	CHECK_EQ(n_taken + n_gone, n);
+	CHECK_EQ(set->n, 0);
+	kind->close(set);
+	co_set_clock(NULL);
+	free(timers);
+	return arg;
+}
+
+static void million_heap(void)
+{
+	with_kind(&co_timer_heap, million);
+}
+
+static void million_wheel(void)
+{
+	with_kind(&co_timer_wheel, million);
+}
+
+static void million_timerfd(void)
+{
+	with_kind(&co_timer_timerfd, million);
+}
+
+static const struct test_case cases[] = {
+	{ "heap", "the heap against a sorted array: 500 000 random steps", drive_heap, 0, 0 },
+	{ "wheel", "the wheel against a sorted array of slots, many rounds long", drive_wheel, 0, 0 },
+	{ "timerfd", "the timerfd kind against a sorted array", drive_timerfd, 0, 0 },
+	{ "random_fires", "the same by timer.h, with timers added and cancelled as others fire", random_fires, 0, 0 },
+	{ "time_passes", "a timer that comes again while time passes", time_passes, 0, 0 },
+	{ "clock_turned_back", "a clock set back fires nothing and hangs nothing", clock_turned_back, 0, 0 },
+	{ "million_heap", "a million timers in the heap, in order", million_heap, 0, 0 },
+	{ "million_wheel", "a million timers in the wheel", million_wheel, 0, 0 },
+	{ "million_timerfd", "a million timers in the timerfd kind", million_timerfd, 0, 0 },
+};
+
+TEST_MAIN(cases)
