@@ -45,11 +45,11 @@ static int sleep_until(struct co_loop *loop, int64_t at_ns)
 	int alarm;
 
 	loop->stats.sleeps++;
-	loop->stats.syscalls++;
 	if (co_get_clock()) {
 		co_get_clock()->sleep_until(at_ns);
 		return 0;
 	}
+	loop->stats.syscalls++;
 	if (!thread_timers->kind->alarm) {
 		sys_sleep_until(at_ns);
 		return 0;
