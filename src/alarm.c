@@ -2,6 +2,7 @@
 #include "alarm.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/timerfd.h>
 
 #include "clock.h"
@@ -10,12 +11,20 @@
 
 void co_alarm_init(struct co_alarm *alarm)
 {
-	*alarm = (struct co_alarm){ .fd = -1, .at_ns = CO_NEVER };
+	*alarm = (struct co_alarm){ .fd = -1 };
+}
+
+/* Programs that become daemons close all descriptors, and the next open gets
+ * our number. */
+static bool is_timerfd(int fd)
+{
+	struct itimerspec left;
+	return timerfd_gettime(fd, &left) == 0;
 }
 
 void co_alarm_close(struct co_alarm *alarm)
 {
-	if (alarm->fd >= 0)
+	if (alarm->fd >= 0 && is_timerfd(alarm->fd))
 		sys_close(alarm->fd);
 	co_alarm_init(alarm);
 }
@@ -38,12 +47,7 @@ int co_alarm_set(struct co_alarm *alarm, int64_t at_ns)
 
 	if (alarm->n_forks != co_n_forks)
 		co_alarm_close(alarm);
-	if (alarm->fd >= 0 && at_ns == alarm->at_ns && at_ns > co_now_ns())
-		return alarm->fd;
 	if (at_ns != CO_NEVER)
 		when.it_value = sys_timespec(at_ns > 0 ? at_ns : 1);
-	if (set(alarm, &when) != 0)
-		return -1;
-	alarm->at_ns = at_ns;
-	return alarm->fd;
+	return set(alarm, &when) == 0 ? alarm->fd : -1;
 }

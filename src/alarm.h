@@ -13,7 +13,6 @@
 
 struct co_alarm {
 	int fd;           /* -1: not made yet */
-	int64_t at_ns;    /* what the kernel has been told; CO_NEVER: nothing */
 	unsigned n_forks; /* co_n_forks when it was made: a fork's child shares the
 			     descriptor, and must make its own */
 };
@@ -21,8 +20,8 @@ struct co_alarm {
 void co_alarm_init(struct co_alarm *alarm);
 
 /* Let it be readable from @at_ns on; CO_NEVER: not at all. Returns the
- * descriptor; a new one after a fork. One system call, or none if it is the
- * same time as before and that has not come. */
+ * descriptor; a new one after a fork, or if it was closed behind our back. One
+ * system call, for the same time as before too: by it we learn of that. */
 int co_alarm_set(struct co_alarm *alarm, int64_t at_ns);
 
 void co_alarm_close(struct co_alarm *alarm);
