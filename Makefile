@@ -191,8 +191,8 @@ BATS      := $(wildcard tests/*.bats)
 # The calls that t_fault makes fail: the linker hands them to the test.
 WRAP_t_fault := -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--wrap=calloc,--wrap=free \
                 -Wl,--wrap=pthread_key_create,--wrap=pthread_setspecific
-# Where t_timer hears which clock is read, and how long a sleep is asked for.
-WRAP_t_timer := -Wl,--wrap=clock_gettime,--wrap=gettimeofday,--wrap=time,--wrap=syscall \
+# Where t_sleep hears which clock is read, and how long a sleep is asked for.
+WRAP_t_sleep := -Wl,--wrap=clock_gettime,--wrap=gettimeofday,--wrap=time,--wrap=syscall \
                 -Wl,--wrap=timerfd_create,--wrap=timerfd_settime
 LIBS_t_unwind := -lunwind
 

@@ -1,195 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Timers and sleeps: never early, in order, and nothing is forgotten.
- *
- * Most cases set the clock: then times are exact, and a sleep of an hour takes
- * none. Those with the kernel's clock check lower bounds only. What the library
- * asks the kernel goes through the functions below (WRAP_t_timer in the
- * Makefile).
- */
+/* The three kinds of timers, each against a sorted array; and the alarm. */
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdarg.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
+#include <poll.h>
 #include <sys/timerfd.h>
 
 #include "alarm.h"
-#include "misuse.h"
-#include "park.h"
-#include "sleep.h"
-#include "timer.h"
-#include "tools.h"
-
-enum {
-	MS = 1000 * 1000, /* in nanoseconds */
-	SLOTS = 60 * 1000,
-};
-static const int64_t SECOND = 1000 * MS;
-static const int64_t HOUR = 3600ll * 1000 * MS;
-
-/* The first whole millisecond not before: that is when the wheel fires. */
-static int64_t ceil_ms(int64_t ns)
-{
-	return ns / MS + (ns % MS > 0);
-}
-
-/* --- what the kernel is asked ------------------------------------------------------ */
-
-static _Thread_local struct {
-	bool is_watched;    /* the library is at work, not the test */
-	int n_clock_reads;
-	int n_sleeps;
-	int64_t longest_ns; /* sleep that was asked for */
-} kernel;
-
-int __real_clock_gettime(clockid_t id, struct timespec *ts);
-long __real_syscall(long number, ...);
-int __real_timerfd_create(int id, int flags);
-int __real_timerfd_settime(int fd, int flags, const struct itimerspec *when, struct itimerspec *before);
-
-static int64_t ns_of(const struct timespec *ts)
-{
-	return (int64_t)ts->tv_sec * SECOND + ts->tv_nsec;
-}
-
-static int64_t kernels_now(void)
-{
-	struct timespec ts;
-	CHECK_EQ(__real_clock_gettime(CLOCK_MONOTONIC, &ts), 0);
-	return ns_of(&ts);
-}
-
-static void note_sleep(clockid_t id, bool is_absolute, const struct timespec *ts)
-{
-	int64_t ns = ns_of(ts) - (is_absolute ? kernels_now() : 0);
-
-	CHECK_EQ(id, CLOCK_MONOTONIC);
-	kernel.n_sleeps++;
-	if (ns > kernel.longest_ns)
-		kernel.longest_ns = ns;
-}
-
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
-{
-	if (kernel.is_watched) {
-		CHECK_EQ(id, CLOCK_MONOTONIC);
-		kernel.n_clock_reads++;
-	}
-	return __real_clock_gettime(id, ts);
-}
-
-/* Clocks that somebody may set: nothing reads them. */
-int __wrap_gettimeofday(struct timeval *tv, void *tz);
-int __wrap_gettimeofday(struct timeval *tv, void *tz)
-{
-	(void)tz;
-	CHECK(!kernel.is_watched);
-	*tv = (struct timeval){ 0 };
-	return 0;
-}
-
-time_t __wrap_time(time_t *t);
-time_t __wrap_time(time_t *t)
-{
-	CHECK(!kernel.is_watched);
-	return t ? *t = 0 : 0;
-}
-
-/* Five arguments fit into registers, whatever the caller has passed; no call
- * of the library has more. */
-long __wrap_syscall(long number, ...);
-long __wrap_syscall(long number, ...)
-{
-	va_list args;
-	long a[5];
-
-	va_start(args, number);
-	for (int i = 0; i < 5; i++)
-		a[i] = va_arg(args, long);
-	va_end(args);
-	if (kernel.is_watched && number == SYS_clock_nanosleep)
-		note_sleep((clockid_t)a[0], (int)a[1] == TIMER_ABSTIME, (const struct timespec *)a[2]);
-	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4]);
-}
-
-int __wrap_timerfd_create(int id, int flags);
-int __wrap_timerfd_create(int id, int flags)
-{
-	CHECK_EQ(id, CLOCK_MONOTONIC);
-	CHECK_EQ(flags, TFD_CLOEXEC);
-	return __real_timerfd_create(id, flags);
-}
-
-int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *when, struct itimerspec *before);
-int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *when, struct itimerspec *before)
-{
-	if (kernel.is_watched && ns_of(&when->it_value) != 0)
-		note_sleep(CLOCK_MONOTONIC, flags == TFD_TIMER_ABSTIME, &when->it_value);
-	return __real_timerfd_settime(fd, flags, when, before);
-}
-
-/* --- a clock of our own --------------------------------------------------------------- */
-
-static int64_t now;
-static int n_sleeps;     /* of the loop, by this clock */
-static int64_t slept_ns; /* the longest of them */
-
-static int64_t read_now(void)
-{
-	return now;
-}
-
-static void sleep_now(int64_t at_ns)
-{
-	CHECK(at_ns > now); /* else it is no sleep, and the loop spins */
-	CHECK(at_ns < CO_NEVER);
-	if (at_ns - now > slept_ns)
-		slept_ns = at_ns - now;
-	n_sleeps++;
-	now = at_ns;
-}
-
-static const struct co_clock our_clock = { read_now, sleep_now };
-
-static void use_our_clock(void)
-{
-	now = 1000 * SECOND;
-	n_sleeps = 0;
-	slept_ns = 0;
-	co_set_clock(&our_clock);
-}
-
-/* --- each kind ---------------------------------------------------------------------------- */
-
-static const struct co_timer_kind *const all_kinds[] = { &co_timer_heap, &co_timer_wheel, &co_timer_timerfd };
-static const struct co_timer_kind *kind; /* the one that is tried now */
-
-static bool is_wheel(void)
-{
-	return kind == &co_timer_wheel;
-}
-
-/* On a thread of its own: its end gives back all, or a tool complains. */
-static void with_kind(const struct co_timer_kind *k, void *(*fn)(void *))
-{
-	pthread_t t;
-
-	kind = k;
-	printf("# %s\n", kind->name);
-	CHECK_EQ(setenv("COSTEP_TIMER", kind->name, 1), 0);
-	CHECK_EQ(pthread_create(&t, NULL, fn, NULL), 0);
-	CHECK_EQ(pthread_join(t, NULL), 0);
-	CHECK(list_empty(&co_envs));
-}
-
-static void with_each_kind(void *(*fn)(void *))
-{
-	for (size_t i = 0; i < sizeof(all_kinds) / sizeof(all_kinds[0]); i++)
-		with_kind(all_kinds[i], fn);
-}
+#include "loop.h"
+#include "timers.h"
 
 /* --- the oracle: an array, sorted by when each must come ------------------------------- */
 
@@ -201,7 +18,6 @@ struct entry {
 	bool is_in;
 };
 
-static struct rng r;
 static struct entry pool[POOL], *sorted[POOL];
 static int n_sorted;
 static int64_t hand; /* the wheel's: nothing hangs before it */
@@ -306,11 +122,6 @@ static void cancel(struct entry *e)
 		co_timer_cancel(&e->timer);
 		co_timer_cancel(&e->timer); /* no harm */
 	}
-}
-
-static int64_t below(int64_t ns)
-{
-	return (int64_t)((rng_next(&r) >> 2) % (uint64_t)ns);
 }
 
 /* From the past to hours ahead; exact milliseconds, ends of a round, ties. */
@@ -656,6 +467,174 @@ static void million_timerfd(void)
 	with_kind(&co_timer_timerfd, million);
 }
 
+/* --- which kind --------------------------------------------------------------------------------- */
+
+/* What opening the timers says on stderr. */
+static void said(char *text, size_t len)
+{
+	FILE *f = tmpfile();
+	int saved = dup(2);
+
+	CHECK(f != NULL);
+	dup2(fileno(f), 2);
+	struct co_timers *timers = co_timers_get();
+	dup2(saved, 2);
+	close(saved);
+	CHECK(timers != NULL);
+	CHECK_EQ(co_timers_get(), timers);
+	rewind(f);
+	text[fread(text, 1, len - 1, f)] = 0;
+	fclose(f);
+}
+
+static void *choose(void *name)
+{
+	char text[600];
+	const struct co_timer_kind *expected = &co_timer_heap;
+	bool is_known = !name || !*(char *)name;
+
+	CHECK_EQ(name ? setenv("COSTEP_TIMER", name, 1) : unsetenv("COSTEP_TIMER"), 0);
+	for (int i = 0; name && i < 3; i++)
+		if (strcmp(name, all_kinds[i]->name) == 0) {
+			expected = all_kinds[i];
+			is_known = true;
+		}
+	said(text, sizeof(text));
+	CHECK_EQ(co_timers_get()->kind, expected);
+	if (is_known) {
+		CHECK_EQ(*text, 0);
+		return NULL;
+	}
+	CHECK(strstr(text, name) && strstr(text, "COSTEP_TIMER"));
+	CHECK(strstr(text, "heap, wheel or timerfd"));
+	CHECK(text[strlen(text) - 1] == '\n');
+	return NULL;
+}
+
+static void choice(void)
+{
+	static char *const names[] = { NULL, "", "heap", "wheel", "timerfd", "Heap", "wheels", "heap ", "0" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		pthread_t t;
+		CHECK_EQ(pthread_create(&t, NULL, choose, names[i]), 0);
+		CHECK_EQ(pthread_join(t, NULL), 0);
+	}
+}
+
+/* --- the alarm ---------------------------------- */
+
+static int64_t left_ns(int fd)
+{
+	struct itimerspec left;
+	CHECK_EQ(timerfd_gettime(fd, &left), 0);
+	return left.it_value.tv_sec * SECOND + left.it_value.tv_nsec;
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	return poll(&p, 1, 0) == 1;
+}
+
+static void alarm_times(void)
+{
+	struct co_alarm a;
+
+	co_alarm_init(&a);
+	CHECK_EQ(a.fd, -1);
+	co_alarm_close(&a);
+	int fd = co_alarm_set(&a, CO_NEVER);
+	CHECK(fd >= 0);
+	CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	CHECK_EQ(left_ns(fd), 0);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(co_alarm_set(&a, co_now_ns() + HOUR), fd);
+		CHECK(left_ns(fd) > 0 && left_ns(fd) <= HOUR);
+		CHECK(!is_readable(fd));
+		CHECK_EQ(co_alarm_set(&a, i ? 0 : -HOUR), fd); /* the past: at once */
+		CHECK(is_readable(fd));
+		CHECK_EQ(co_alarm_set(&a, co_now_ns()), fd);
+		CHECK(is_readable(fd));
+		CHECK_EQ(co_alarm_set(&a, CO_NEVER - 1), fd); /* what it had to say is forgotten */
+		CHECK(!is_readable(fd));
+		CHECK(left_ns(fd) > 0);
+		CHECK_EQ(co_alarm_set(&a, CO_NEVER), fd);
+		CHECK_EQ(left_ns(fd), 0);
+		CHECK(!is_readable(fd));
+	}
+	co_alarm_close(&a);
+	CHECK_FAILS(fcntl(fd, F_GETFD), -1, EBADF);
+	CHECK_EQ(a.fd, -1);
+}
+
+/* The number is closed, and may be another file by now: that one is not
+ * touched, and ours is made anew. For the same time as before, too. */
+static void alarm_closed(void)
+{
+	int64_t at_ns = co_now_ns() + HOUR;
+	struct co_alarm a;
+	char c;
+	int p[2];
+
+	CHECK_EQ(pipe(p), 0);
+	CHECK_EQ(write(p[1], "x", 1), 1);
+	for (int reused = 0; reused < 2; reused++) {
+		co_alarm_init(&a);
+		int fd = co_alarm_set(&a, at_ns);
+		CHECK_EQ(close(fd), 0);
+		if (reused)
+			CHECK_EQ(dup2(p[0], fd), fd);
+		int again = co_alarm_set(&a, at_ns);
+		CHECK(again >= 0);
+		CHECK(left_ns(again) > 0);
+		CHECK_EQ(again != fd, reused);
+
+		close(again);
+		CHECK_EQ(dup2(p[0], again), again);
+		co_alarm_close(&a);
+		CHECK_EQ(a.fd, -1);
+		CHECK_EQ(fcntl(again, F_GETFD), 0); /* it is not ours to close */
+		close(again);
+		if (reused)
+			CHECK_EQ(close(fd), 0);
+	}
+	CHECK_EQ(read(p[0], &c, 1), 1);
+}
+
+static void alarm_forked(void)
+{
+	size_t n_fds;
+	struct co_alarm a;
+
+	CHECK(co_get_epoll_ct() != NULL); /* forks are noticed from then on */
+	co_alarm_init(&a);
+	int fd = co_alarm_set(&a, co_now_ns() + HOUR);
+	n_fds = count_fds();
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		int mine = co_alarm_set(&a, 1);
+		CHECK(is_readable(mine));
+		CHECK_EQ(count_fds(), n_fds);
+		co_alarm_close(&a);
+		_exit(0);
+	}
+	join_child(pid);
+	CHECK(!is_readable(fd));
+	CHECK(left_ns(fd) > HOUR / 2);
+	pid = fork();
+	if (pid == 0) { /* a child that becomes a daemon, and opens a log */
+		close(fd);
+		CHECK_EQ(dup2(1, fd), fd);
+		CHECK(co_alarm_set(&a, 1) != fd);
+		CHECK_EQ(fcntl(fd, F_GETFD), 0);
+		_exit(0);
+	}
+	join_child(pid);
+	co_alarm_close(&a);
+}
+
 static const struct test_case cases[] = {
 	{ "heap", "the heap against a sorted array: 500 000 random steps", drive_heap, 0, 0 },
 	{ "wheel", "the wheel against a sorted array of slots, many rounds long", drive_wheel, 0, 0 },
@@ -666,6 +645,10 @@ static const struct test_case cases[] = {
 	{ "million_heap", "a million timers in the heap, in order", million_heap, 0, 0 },
 	{ "million_wheel", "a million timers in the wheel", million_wheel, 0, 0 },
 	{ "million_timerfd", "a million timers in the timerfd kind", million_timerfd, 0, 0 },
+	{ "choice", "COSTEP_TIMER chooses; a name that is none is told, and heap taken", choice, 0, 0 },
+	{ "alarm", "an alarm is readable from its time on, and once only for each", alarm_times, 0, 0 },
+	{ "alarm_closed", "an alarm closed behind our back is made anew, and no other file closed", alarm_closed, 0, 0 },
+	{ "D20_alarm_forked", "D20: a child of a fork has an alarm of its own", alarm_forked, 0, 0 },
 };
 
 TEST_MAIN(cases)
