@@ -48,6 +48,7 @@ static struct co_timers *timerfd_open(void)
 	return &t->set;
 
 no_alarm:
+	co_alarm_close(&t->alarm); /* if it was made, and could not be set */
 	co_timer_heap.close(t->heap);
 no_heap:
 	free(t);
