@@ -194,6 +194,8 @@ WRAP_t_fault := -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--w
 # Where t_sleep hears which clock is read, and how long a sleep is asked for.
 WRAP_t_sleep := -Wl,--wrap=clock_gettime,--wrap=gettimeofday,--wrap=time,--wrap=syscall \
                 -Wl,--wrap=timerfd_create,--wrap=timerfd_settime
+WRAP_t_sleep_fault := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=syscall \
+                      -Wl,--wrap=timerfd_create,--wrap=timerfd_settime
 LIBS_t_unwind := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with

@@ -27,7 +27,7 @@ TESTS_4 := t_loop t_misuse_loop
 NAME_5  := 05-timers
 FILES_5 := src/clock src/timer src/timer_heap src/timer_wheel src/alarm src/timer_timerfd src/sleep
 NEEDS_5 := 1 2 3 4
-TESTS_5 := t_timer t_sleep
+TESTS_5 := t_timer t_sleep t_sleep_fault
 
 NAME_6  := 06-epoll
 FILES_6 := src/epoll
