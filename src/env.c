@@ -217,7 +217,7 @@ void co_env_check(void)
 		else if (co->state != CO_RUNNING)
 			CO_ASSERT(!co->resumer && co->exec.link == &coctx_nobody, "I3: no resumer, no link");
 		CO_ASSERT(!list_linked(&co->queue) || co->state == CO_READY, "I4: queued means READY");
-		CO_ASSERT(!co->abandon || (co->state != CO_NEW && co->state != CO_READY && co->state != CO_DONE),
+		CO_ASSERT(!co->abandon || (co->state != CO_NEW && co->state != CO_DONE),
 			  "I4: `abandon` means in the middle of a call");
 	}
 	CO_ASSERT(n_normal == 0, "I2: only those on the chain are NORMAL");

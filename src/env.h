@@ -17,7 +17,8 @@
  *      while a swap is under way, a backtrace needs it.
  *  I4  A coroutine is linked in `queue` only when READY, and has an
  *      `abandon` only in the middle of a call that must be told when it will
- *      never return: when WAITING, or while it runs the loop.
+ *      never return: when WAITING, when woken and not yet run, or while it
+ *      runs the loop.
  *  I5  Every coroutine but main is in env->all, from create to release.
  */
 #ifndef CO_ENV_H

@@ -185,7 +185,6 @@ static int park_main(struct co_loop *loop, struct co *me)
 	if (!loop->is_main_parked)
 		return 0;
 	loop->is_main_parked = false;
-	me->abandon = NULL;
 	return go_on < 0 ? -1 : co_fail(EDEADLK);
 }
 
@@ -206,6 +205,7 @@ int co_park(void (*cancel)(struct co *co), void *what, void *blocked_at)
 	me->waits_in = what;
 	me->blocked_at = blocked_at;
 	parked = me->resumer ? co_suspend(CO_WAITING, blocked_at) : park_main(loop, me);
+	me->abandon = NULL;
 	me->waits_in = NULL;
 	me->blocked_at = NULL;
 	return parked;
@@ -216,11 +216,9 @@ void co_wake(struct co *co)
 	CO_ASSERT(thread_loop && co->env == thread_loop->env, "a coroutine is woken on its own thread");
 	if (thread_loop->is_main_parked && co == &co->env->main) {
 		thread_loop->is_main_parked = false;
-		co->abandon = NULL;
 		return;
 	}
 	CO_ASSERT(co->state == CO_WAITING, "only a waiting coroutine is woken");
-	co->abandon = NULL;
 	co_set_state(co, CO_READY);
 	make_ready(thread_loop, co);
 }

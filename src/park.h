@@ -39,8 +39,9 @@ struct co_loop {
 
 /* Park the running coroutine until co_wake. On main: run the loop until then.
  *
- * @cancel      called if it is released or reset instead: take it off every
- *              list that it is on. Its stack is not to be touched then.
+ * @cancel      called if it is released or reset before this has returned, be it
+ *              woken by then or not: take it off every list that it is still on,
+ *              free what the call has. Its stack is not to be touched then.
  * @what        for cancel, in co->waits_in: what the call has on the heap.
  * @blocked_at  return address of the public call, for debuggers.
  * Errors       EPERM no environment; EBUSY the caller runs the loop (it is in
