@@ -89,7 +89,7 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e)
 
 /* --- a program that tries again ----------------------------------------------------- */
 
-enum { N = 5 }; /* sleepers */
+enum { N = 6 }; /* sleepers */
 static struct co *co[N];
 static int n_slept;
 static bool main_sleeps;
@@ -169,11 +169,11 @@ static void *whole_life(void *arg)
 	return arg;
 }
 
-static void run_life(void)
+static void run_thread(void *(*fn)(void *))
 {
 	pthread_t t;
 
-	CHECK_EQ(pthread_create(&t, NULL, whole_life, NULL), 0);
+	CHECK_EQ(pthread_create(&t, NULL, fn, NULL), 0);
 	pthread_join(t, NULL);
 	CHECK_EQ(n_blocks, 0);
 	CHECK_EQ(n_alarms, 0);
@@ -192,11 +192,11 @@ static bool life_with_failure(int how, unsigned at)
 	if (pid == 0) {
 		mode = how;
 		fail_at = at;
-		run_life();
+		run_thread(whole_life);
 		CHECK(n_errors <= n_failed); /* some need not be told: no memory to watch for overflows */
 		bool more = n_calls >= at;
 		mode = NEVER;
-		run_life();
+		run_thread(whole_life);
 		_exit(more ? CALLS_LEFT : NO_CALLS_LEFT);
 	}
 	waitpid(pid, &status, 0);
@@ -232,9 +232,51 @@ static void each_from_then_on(void)
 	every_call(FROM_THEN_ON);
 }
 
+/* --- nobody fails, but does not wake either ------------------------------------------- */
+
+static void *sleep_somehow(void *arg)
+{
+	CHECK_EQ(co_sleep_ns(arg ? 1 : HOUR), 0);
+	return arg;
+}
+
+/* Asleep, or awake and not yet run; released, reset, or left to the thread's end. */
+static void *never_wake(void *arg)
+{
+	use_our_clock();
+	for (int i = 0; i < N; i++) {
+		CHECK_EQ(co_create(&co[i], NULL, sleep_somehow, i < 3 ? "short" : NULL), 0);
+		CHECK_EQ(co_resume(co[i]), 0);
+	}
+	now += 1;
+	if (is_wheel())
+		now += MS;
+	CHECK_EQ(co_timers_expire(), 3);
+	for (int i = 0; i < N; i += 3) {
+		CHECK_EQ(co_status(co[i]), i == 0 ? CO_READY : CO_WAITING);
+		CHECK_EQ(co_release(co[i]), 0);
+		CHECK_EQ(co_reset(co[i + 1]), 0);
+	}
+	CHECK_EQ(co_timers_get()->n, 1);
+	return arg;
+}
+
+static void released(void)
+{
+#ifdef __clang__
+	SKIP_IF_WATCHED("memory is not ours alone");
+#endif
+	for (size_t i = 0; i < sizeof(all_kinds) / sizeof(all_kinds[0]); i++) {
+		kind = all_kinds[i];
+		CHECK_EQ(setenv("COSTEP_TIMER", kind->name, 1), 0);
+		run_thread(never_wake);
+	}
+}
+
 static const struct test_case cases[] = {
 	{ "each_once", "any one call fails: one error, nothing armed or leaked, the next try works", each_once, 0, 0 },
 	{ "from_then_on", "the same when from any call on all fail, until the first error", each_from_then_on, 0, 0 },
+	{ "released", "asleep or just awake, released, reset or left behind: nothing leaks", released, 0, 0 },
 };
 
 TEST_MAIN(cases)

@@ -5,7 +5,7 @@
 #include <sys/timerfd.h>
 
 #include "alarm.h"
-#include "loop.h"
+#include "park.h"
 #include "timers.h"
 
 /* --- the oracle: an array, sorted by when each must come ------------------------------- */
@@ -522,6 +522,23 @@ static void choice(void)
 	}
 }
 
+static int others_wait(struct co_loop *loop, int64_t at_most_ns)
+{
+	(void)loop, (void)at_most_ns;
+	return 0;
+}
+
+/* The loop's wait is taken only if nobody has it: lesson 6 has its own. */
+static void wait_is_left(void)
+{
+	struct co_loop *loop = co_get_epoll_ct();
+
+	CHECK(loop && !loop->wait);
+	loop->wait = others_wait;
+	CHECK(co_timers_get() != NULL);
+	CHECK_EQ(loop->wait, others_wait);
+}
+
 /* --- the alarm ---------------------------------- */
 
 static int64_t left_ns(int fd)
@@ -646,6 +663,7 @@ static const struct test_case cases[] = {
 	{ "million_wheel", "a million timers in the wheel", million_wheel, 0, 0 },
 	{ "million_timerfd", "a million timers in the timerfd kind", million_timerfd, 0, 0 },
 	{ "choice", "COSTEP_TIMER chooses; a name that is none is told, and heap taken", choice, 0, 0 },
+	{ "wait_is_left", "who waits for the loop already goes on doing so", wait_is_left, 0, 0 },
 	{ "alarm", "an alarm is readable from its time on, and once only for each", alarm_times, 0, 0 },
 	{ "alarm_closed", "an alarm closed behind our back is made anew, and no other file closed", alarm_closed, 0, 0 },
 	{ "D20_alarm_forked", "D20: a child of a fork has an alarm of its own", alarm_forked, 0, 0 },
