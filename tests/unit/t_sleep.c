@@ -1051,6 +1051,12 @@ static void forks(void)
 	}
 }
 
+static void close_descriptors(void)
+{
+	for (int fd = 3; fd < 64; fd++)
+		__real_syscall(SYS_close, fd);
+}
+
 static void *close_all(void *arg)
 {
 	char c;
@@ -1059,13 +1065,11 @@ static void *close_all(void *arg)
 	CHECK(co_get_epoll_ct() != NULL);
 	for (int i = 0; i < 3; i++) {
 		CHECK_EQ(co_sleep_ns(10), 0);
-		for (int fd = 3; fd < 64; fd++)
-			__real_syscall(SYS_close, fd);
+		close_descriptors();
 		start(sleep_5ms, NULL);
 		CHECK_EQ(co_sleep_ms(6), 0);
 		CHECK(is_over);
-		for (int fd = 3; fd < 64; fd++)
-			__real_syscall(SYS_close, fd);
+		close_descriptors();
 		CHECK_EQ(pipe(p), 0); /* gets the number */
 		CHECK_EQ(write(p[1], "12345678", 8), 8);
 		start(sleep_5ms, NULL);
@@ -1118,21 +1122,16 @@ static void *no_descriptor(void *arg)
 	CHECK_EQ(co_sleep_ms(1), 0);
 	CHECK_EQ(n_done, 1);
 
-	/* A child cannot make its own: the loop says so, and nobody is lost. */
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0) {
-		start(sleep_10us, NULL);
-		let_open(0);
-		CHECK_FAILS(co_sleep_ms(1), -1, EMFILE);
-		CHECK_EQ(co_timers_get()->n, n_done == 1);
-		CHECK_FAILS(co_sleep_ms(1), -1, EMFILE);
-		let_open(256);
-		loop();
-		CHECK_EQ(n_done, 2);
-		_exit(0);
-	}
-	join_child(pid);
+	/* Lost, and no other can be made: the loop says so, and nobody is lost. */
+	start(sleep_10us, NULL);
+	close_descriptors();
+	let_open(0);
+	CHECK_FAILS(co_sleep_ms(1), -1, EMFILE);
+	CHECK_EQ(co_timers_get()->n, n_done == 1);
+	CHECK_FAILS(co_sleep_ms(1), -1, EMFILE);
+	let_open(256);
+	loop();
+	CHECK_EQ(n_done, 2);
 	return arg;
 }
 
