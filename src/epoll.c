@@ -40,7 +40,7 @@ struct epoll {
 	unsigned n_forks;     /* co_n_forks when it was made */
 	struct record **records; /* by descriptor number; NULL: never waited for. A record
 				    stays where it is until the thread ends */
-	int n_records;
+	unsigned n_records;
 	size_t n_waiters;     /* on all records */
 	struct co_alarm alarm;
 	bool has_no_pwait2;   /* the kernel's epoll_wait counts milliseconds: use the alarm */
@@ -63,19 +63,21 @@ static uint64_t data_of(const struct record *record, int fd)
 
 static struct record *known_record(const struct epoll *ep, int fd)
 {
-	return fd >= 0 && fd < ep->n_records ? ep->records[fd] : NULL;
+	return fd >= 0 && (unsigned)fd < ep->n_records ? ep->records[fd] : NULL;
 }
 
 static int grow_table(struct epoll *ep, int fd)
 {
-	int n = ep->n_records ? ep->n_records : FIRST_RECORDS;
+	unsigned n = ep->n_records ? ep->n_records : FIRST_RECORDS;
 
-	while (n <= fd)
+	if (sys_fcntl(fd, F_GETFD, 0) < 0)
+		return -1; /* a wild number is worth no table of its size */
+	while (n <= (unsigned)fd)
 		n *= 2;
 	struct record **table = realloc(ep->records, (size_t)n * sizeof(*table));
 	if (!table)
 		return -1;
-	for (int i = ep->n_records; i < n; i++)
+	for (unsigned i = ep->n_records; i < n; i++)
 		table[i] = NULL;
 	ep->records = table;
 	ep->n_records = n;
@@ -84,7 +86,7 @@ static int grow_table(struct epoll *ep, int fd)
 
 static struct record *record_of(struct epoll *ep, int fd)
 {
-	if (fd >= ep->n_records && grow_table(ep, fd) != 0)
+	if ((unsigned)fd >= ep->n_records && grow_table(ep, fd) != 0)
 		return NULL;
 	if (!ep->records[fd]) {
 		struct record *record = calloc(1, sizeof(*record));
@@ -188,12 +190,12 @@ static int make_set(struct epoll *ep)
 	ep->fd = fd;
 	ep->n_forks = co_n_forks;
 	ep->alarm_in_set = -1;
-	for (int i = 0; i < ep->n_records; i++)
+	for (unsigned i = 0; i < ep->n_records; i++)
 		if (ep->records[i])
 			ep->records[i]->is_registered = false;
-	for (int i = 0; i < ep->n_records; i++) {
+	for (unsigned i = 0; i < ep->n_records; i++) {
 		struct record *record = ep->records[i];
-		if (record && !list_empty(&record->waiters) && arm(ep, i, record, NULL) != 0)
+		if (record && !list_empty(&record->waiters) && arm(ep, (int)i, record, NULL) != 0)
 			fire_all(ep, record, errno == EBADF ? EPOLLNVAL : EPOLLERR); /* they look, and find out */
 	}
 	return 0;
@@ -344,7 +346,7 @@ static void close_epoll(struct co_at_exit *note)
 {
 	struct epoll *ep = container_of(note, struct epoll, at_exit);
 
-	for (int i = 0; i < ep->n_records; i++)
+	for (unsigned i = 0; i < ep->n_records; i++)
 		free(ep->records[i]);
 	free(ep->records);
 	co_alarm_close(&ep->alarm);
@@ -425,12 +427,12 @@ void co_epoll_check(void)
 
 	if (!thread_epoll)
 		return;
-	for (int i = 0; i < thread_epoll->n_records; i++) {
+	for (unsigned i = 0; i < thread_epoll->n_records; i++) {
 		const struct record *record = thread_epoll->records[i];
 		if (!record)
 			continue;
 		for (const struct list *l = record->waiters.next; l != &record->waiters; l = l->next, n++)
-			CO_ASSERT(container_of(l, struct co_waiter, node)->fd == i, "a waiter is on its number's list");
+			CO_ASSERT(container_of(l, struct co_waiter, node)->fd == (int)i, "a waiter is on its number's list");
 		CO_ASSERT(list_empty(&record->waiters) || record->is_registered, "I1: who waits is registered");
 	}
 	CO_ASSERT(n == thread_epoll->n_waiters, "every waiter is counted");

@@ -25,6 +25,11 @@ static inline int sys_close(int fd)
 	return (int)syscall(SYS_close, fd);
 }
 
+static inline int sys_fcntl(int fd, int op, long arg)
+{
+	return (int)syscall(SYS_fcntl, fd, op, arg);
+}
+
 static inline ssize_t sys_read(int fd, void *buf, size_t len)
 {
 	return syscall(SYS_read, fd, buf, len);
