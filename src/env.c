@@ -93,6 +93,11 @@ static void forget_other_threads(void)
 		return;
 	list_append(&co_envs, &thread_env->in_envs);
 	thread_env->tid = (pid_t)syscall(SYS_gettid);
+	for (struct list *l = thread_env->at_exit.next; l != &thread_env->at_exit; l = l->next) {
+		struct co_at_exit *note = container_of(l, struct co_at_exit, node);
+		if (note->forked)
+			note->forked(note);
+	}
 }
 
 /* Not by pthread_once: what fails now may succeed at the next attempt. */

@@ -95,6 +95,8 @@ struct co_env {
 struct co_at_exit {
 	struct list node;
 	void (*fn)(struct co_at_exit *self);
+	void (*forked)(struct co_at_exit *self); /* called in the child of a fork, before fork
+						    returns; NULL: it does not matter */
 };
 
 /* All environments of the process, for debuggers: struct co_env.in_envs. */

@@ -36,8 +36,7 @@ struct record {
 struct epoll {
 	struct co_loop *loop;
 	struct co_timers *timers;
-	int fd;               /* the set */
-	unsigned n_forks;     /* co_n_forks when it was made */
+	int fd;               /* the set; -1: the child of a fork has none yet */
 	struct record **records; /* by descriptor number; NULL: never waited for. A record
 				    stays where it is until the thread ends */
 	unsigned n_records;
@@ -179,8 +178,8 @@ static bool is_set_open(const struct epoll *ep)
 	return is_open;
 }
 
-/* Make a new set with all that is waited for. The old one is somebody else's by
- * now: the parent's of a fork, or another file's number. */
+/* Make a new set with all that is waited for. The old one's number is somebody
+ * else's by now, or nobody's. */
 static int make_set(struct epoll *ep)
 {
 	int fd = epoll_create1(EPOLL_CLOEXEC);
@@ -188,7 +187,6 @@ static int make_set(struct epoll *ep)
 	if (fd < 0)
 		return -1;
 	ep->fd = fd;
-	ep->n_forks = co_n_forks;
 	ep->alarm_in_set = -1;
 	for (unsigned i = 0; i < ep->n_records; i++)
 		if (ep->records[i])
@@ -202,13 +200,20 @@ static int make_set(struct epoll *ep)
 }
 
 /* A child of a fork has the parent's set: what it changed there would change
- * the parent's registrations. */
-static int leave_parents_set(struct epoll *ep)
+ * the parent's registrations. Closed at once: later, a child that has become a
+ * daemon has closed all, and the number may be its log file's. */
+static void leave_parents_set(struct co_at_exit *note)
 {
-	if (ep->n_forks == co_n_forks)
-		return 0;
+	struct epoll *ep = container_of(note, struct epoll, at_exit);
+
 	sys_close(ep->fd);
-	return make_set(ep);
+	ep->fd = -1;
+	co_alarm_close(&ep->alarm);
+}
+
+static int have_set(struct epoll *ep)
+{
+	return ep->fd >= 0 ? 0 : make_set(ep);
 }
 
 /* Is this error a set that was closed behind our back? Then there is a new one. */
@@ -304,7 +309,7 @@ static int wait_until_by_clock(struct epoll *ep, struct epoll_event *events, int
 
 static int fetch(struct epoll *ep, struct epoll_event *events, int64_t at_ns)
 {
-	if (leave_parents_set(ep) != 0)
+	if (have_set(ep) != 0)
 		return -1;
 	int n = co_get_clock() && at_ns > 0 ? wait_until_by_clock(ep, events, at_ns) : wait_until(ep, events, at_ns);
 
@@ -360,7 +365,7 @@ static struct epoll *epoll_get(void)
 	struct epoll *ep = thread_epoll;
 
 	if (ep)
-		return leave_parents_set(ep) == 0 ? ep : NULL;
+		return have_set(ep) == 0 ? ep : NULL;
 	struct co_timers *timers = co_timers_get(); /* first: ours is closed before it */
 	if (!timers)
 		return NULL;
@@ -376,6 +381,7 @@ static struct epoll *epoll_get(void)
 	}
 	ep->loop->wait = wait_for_events;
 	ep->at_exit.fn = close_epoll;
+	ep->at_exit.forked = leave_parents_set;
 	list_insert(&ep->loop->env->at_exit, &ep->at_exit.node);
 	return thread_epoll = ep;
 }

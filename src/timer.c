@@ -38,6 +38,15 @@ static void close_timers(struct co_at_exit *note)
 	thread_timers = NULL;
 }
 
+/* The child of a fork shares the descriptor of the alarm: let it have its own, as
+ * long as the number is surely ours to close. */
+static void leave_parents_alarm(struct co_at_exit *note)
+{
+	(void)note;
+	if (thread_timers->kind->alarm)
+		thread_timers->kind->alarm(thread_timers, CO_NEVER);
+}
+
 /* Sleep until @at_ns, or a signal. */
 static int sleep_until(struct co_loop *loop, int64_t at_ns)
 {
@@ -91,6 +100,7 @@ struct co_timers *co_timers_get(void)
 	if (!loop->wait) /* lesson 6 takes over, and looks at timers too */
 		loop->wait = wait_for_time;
 	timers_at_exit.fn = close_timers;
+	timers_at_exit.forked = leave_parents_alarm;
 	list_insert(&loop->env->at_exit, &timers_at_exit.node);
 	return thread_timers;
 }
