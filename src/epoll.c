@@ -148,7 +148,7 @@ static int arm(struct epoll *ep, int fd, struct record *record, const struct co_
 	if (record->is_registered) {
 		if (control(ep, EPOLL_CTL_MOD, fd, record) == 0)
 			return 0;
-		if (errno != ENOENT)
+		if (errno != ENOENT && errno != EPERM) /* EPERM: a file of the disk, now */
 			return -1;
 		record->is_registered = false;
 		lose_all_but(ep, record, newcomer);
