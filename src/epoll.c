@@ -194,7 +194,8 @@ static int make_set(struct epoll *ep)
 	for (unsigned i = 0; i < ep->n_records; i++) {
 		struct record *record = ep->records[i];
 		if (record && !list_empty(&record->waiters) && arm(ep, (int)i, record, NULL) != 0)
-			fire_all(ep, record, errno == EBADF ? EPOLLNVAL : EPOLLERR); /* they look, and find out */
+			fire_all(ep, record, errno == EBADF || (int)i == fd ? EPOLLNVAL
+									    : EPOLLERR); /* they look, and find out */
 	}
 	return 0;
 }
