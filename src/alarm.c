@@ -2,6 +2,7 @@
 #include "alarm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/timerfd.h>
 
@@ -29,6 +30,19 @@ void co_alarm_close(struct co_alarm *alarm)
 	co_alarm_init(alarm);
 }
 
+/* A descriptor in place of a lost one. Not by the same number: whoever had that
+ * in an epoll set must see that it is not there any more. */
+static int make(int lost)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), other;
+
+	if (fd < 0 || fd != lost)
+		return fd;
+	other = sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	sys_close(fd);
+	return other;
+}
+
 /* Tell the kernel, by a descriptor that is ours. */
 static int set(struct co_alarm *alarm, const struct itimerspec *when)
 {
@@ -36,7 +50,7 @@ static int set(struct co_alarm *alarm, const struct itimerspec *when)
 		return 0;
 	if (alarm->fd >= 0 && errno != EBADF && errno != EINVAL) /* those: closed behind our back */
 		return -1;
-	alarm->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	alarm->fd = make(alarm->fd);
 	alarm->n_forks = co_n_forks;
 	return alarm->fd < 0 ? -1 : timerfd_settime(alarm->fd, TFD_TIMER_ABSTIME, when, NULL);
 }
