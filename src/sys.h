@@ -9,6 +9,7 @@
 #ifndef CO_SYS_H
 #define CO_SYS_H
 
+#include <errno.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -35,10 +36,16 @@ static inline ssize_t sys_read(int fd, void *buf, size_t len)
 	return syscall(SYS_read, fd, buf, len);
 }
 
-/* Which of @fds are ready now? As poll(2) with timeout 0. */
+/* Which of @fds are ready now? As poll(2) with timeout 0. Even that can be
+ * interrupted, when a signal arrives just then. */
 static inline int sys_look(struct pollfd *fds, nfds_t n)
 {
-	return (int)syscall(SYS_poll, fds, n, 0);
+	int ready;
+
+	do
+		ready = (int)syscall(SYS_poll, fds, n, 0);
+	while (ready < 0 && errno == EINTR);
+	return ready;
 }
 
 /* Sleep for @ns, or until @ns of CLOCK_MONOTONIC; a signal ends it early. */
