@@ -32,7 +32,8 @@ enum {
 /* One wait. On the heap: nobody touches the waiting coroutine's stack. */
 struct call {
 	struct co *co;
-	bool is_woken; /* it is ready; what else happens needs no second wake */
+	bool is_parked; /* before that, there is nobody to wake */
+	bool is_woken;  /* it is ready; what else happens needs no second wake */
 	struct co_timer timer;
 	nfds_t n;
 	struct seat {
@@ -47,7 +48,8 @@ static void wake(struct call *call)
 	if (call->is_woken)
 		return;
 	call->is_woken = true;
-	co_wake(call->co);
+	if (call->is_parked)
+		co_wake(call->co);
 }
 
 static void time_is_over(struct co_timer *timer)
@@ -141,6 +143,18 @@ static struct call *begin_call(nfds_t n)
 	return call;
 }
 
+/* Park until something happens. It may have happened already: a number that was
+ * found to be another file, by a seat taken later, is told to the earlier ones. */
+static int park(struct call *call, int64_t at_ns, void *blocked_at)
+{
+	if (call->is_woken)
+		return 0;
+	if (co_timer_add(&call->timer, at_ns) != 0)
+		return -1;
+	call->is_parked = true;
+	return co_park(leave_call, call, blocked_at);
+}
+
 /* Wait until something may have happened. Returns how many entries have revents
  * (closed ones only); 0 = look; -1, errno. */
 static int wait_for_any(struct pollfd *fds, nfds_t n, int64_t at_ns, void *blocked_at)
@@ -152,8 +166,8 @@ static int wait_for_any(struct pollfd *fds, nfds_t n, int64_t at_ns, void *block
 		return -1;
 	if ((seated = take_seats(call, fds, n)) != 0)
 		result = seated < 0 ? -1 : 0;
-	else if (co_timer_add(&call->timer, at_ns) == 0)
-		result = co_park(leave_call, call, blocked_at);
+	else
+		result = park(call, at_ns, blocked_at);
 	if (result == 0 && has_closed(call))
 		result = report_closed(call, fds, n);
 	end_call(call);
@@ -222,7 +236,7 @@ static int wait_for_one(int fd, short events, int64_t at_ns, void *blocked_at)
 		errno = EBADF;
 	else if (seated == 0 && call->n == 0)
 		result = events; /* a file */
-	else if (seated == 0 && co_timer_add(&call->timer, at_ns) == 0 && co_park(leave_call, call, blocked_at) == 0)
+	else if (seated == 0 && park(call, at_ns, blocked_at) == 0)
 		result = (int)call->seat[0].events; /* 0: time is over */
 	if (result > 0 && result & POLLNVAL)
 		result = co_fail(EBADF);
