@@ -196,6 +196,10 @@ WRAP_t_sleep := -Wl,--wrap=clock_gettime,--wrap=gettimeofday,--wrap=time,--wrap=
                 -Wl,--wrap=timerfd_create,--wrap=timerfd_settime
 WRAP_t_sleep_fault := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=syscall \
                       -Wl,--wrap=timerfd_create,--wrap=timerfd_settime
+# Those that tests/unit/kernel.h counts and makes fail.
+WRAP_EPOLL := -Wl,--wrap=epoll_create1,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2
+WRAP_t_epoll := $(WRAP_EPOLL)
+WRAP_t_poll  := $(WRAP_EPOLL)
 LIBS_t_unwind := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with

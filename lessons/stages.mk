@@ -32,7 +32,7 @@ TESTS_5 := t_timer t_sleep t_sleep_fault
 NAME_6  := 06-epoll
 FILES_6 := src/epoll
 NEEDS_6 := 1 2 3 4 5
-TESTS_6 :=
+TESTS_6 := t_epoll
 
 NAME_7  := 07-poll
 FILES_7 := src/co_poll
