@@ -173,7 +173,7 @@ static bool is_set_open(const struct epoll *ep)
 	if (probe < 0)
 		return true; /* nothing can be said, and no other be made */
 	epoll_ctl(ep->fd, EPOLL_CTL_MOD, probe, &event);
-	bool is_open = errno == ENOENT;
+	bool is_open = errno != EBADF && errno != EINVAL; /* but ENOENT */
 	sys_close(probe);
 	return is_open;
 }
@@ -316,7 +316,7 @@ static int fetch(struct epoll *ep, struct epoll_event *events, int64_t at_ns)
 
 	if (n >= 0 || errno == EINTR)
 		return n >= 0 ? n : 0;
-	return was_repaired(ep, errno) ? wait_until(ep, events, 0) : -1;
+	return was_repaired(ep, errno) ? 0 : -1; /* the next turn waits with the new one */
 }
 
 static int wait_for_events(struct co_loop *loop, int64_t at_most_ns)
