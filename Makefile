@@ -200,6 +200,7 @@ WRAP_t_sleep_fault := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=syscall
 WRAP_EPOLL := -Wl,--wrap=epoll_create1,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2
 WRAP_t_epoll := $(WRAP_EPOLL)
 WRAP_t_poll  := $(WRAP_EPOLL)
+WRAP_t_poll_fault := $(WRAP_EPOLL) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 LIBS_t_unwind := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with

@@ -37,7 +37,7 @@ TESTS_6 := t_epoll
 NAME_7  := 07-poll
 FILES_7 := src/co_poll
 NEEDS_7 := 1 2 3 4 5 6
-TESTS_7 := t_poll
+TESTS_7 := t_poll t_poll_fault
 
 # One object, build/costep_hooks.o, that programs name on their link line. It is in no
 # archive: there, any use of `read` would pull it in silently.
