@@ -85,6 +85,15 @@ static inline unsigned n_waits(void)
 	return kernel.n[EPOLL_WAIT] + kernel.n[EPOLL_PWAIT2];
 }
 
+/* In a child of a fork TSan ignores one of its fibers, and then sees races between
+ * it and the others. */
+static inline void skip_forks_of_coroutines(void)
+{
+#ifdef CO_TSAN
+	check_skip("ThreadSanitizer: it does not know fibers in a child of a fork");
+#endif
+}
+
 /* --- coroutines ---------------------------------------------------------------- */
 
 static inline struct co *start(co_fn *fn, void *arg)

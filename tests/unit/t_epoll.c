@@ -524,10 +524,17 @@ static void reused_by_a_file(void)
 
 	make_pipe(p);
 	struct wait *old = wait_for(p[0], EPOLLIN);
-	CHECK_EQ(dup2(file, p[0]), p[0]);
-	bad = (struct wait){ .waiter = { .fd = p[0], .events = EPOLLIN, .fire = fired } };
+	int first = dup(p[0]), number = p[0];
+	CHECK_EQ(dup2(file, number), number);
+	bad = (struct wait){ .waiter = { .fd = number, .events = EPOLLIN, .fire = fired } };
 	CHECK_FAILS(co_watch(&bad.waiter), -1, EPERM);
 	end_with(old, EPOLLNVAL);
+	/* And back: the set has never forgotten the first one. */
+	CHECK_EQ(dup2(first, number), number);
+	struct wait *w = wait_for(number, EPOLLIN);
+	check_got(w, 0);
+	put(p[1]);
+	end_with(w, EPOLLIN);
 }
 
 /* While one of several is told, the number is found to be another file. */
@@ -754,6 +761,7 @@ static void kinds_forked_daemon(void)
 {
 	static const char *const kinds[] = { "heap", "wheel", "timerfd" };
 
+	skip_forks_of_coroutines();
 	for (int i = 0; i < 6; i++) {
 		pid_t pid = fork();
 		if (pid == 0) {
@@ -955,6 +963,7 @@ static void exact(void)
 
 	make_pipe(p);
 	struct wait *w = wait_for(p[0], EPOLLIN);
+	unsigned ctls = kernel.n[EPOLL_CTL];
 	for (int i = 0; i < 50; i++) {
 		int64_t ns = 50000 + i * 7001, begin = co_now_ns();
 		CHECK_EQ(co_sleep_ns(ns), 0);
@@ -964,6 +973,7 @@ static void exact(void)
 			shortest = took;
 	}
 	CHECK(kernel.longest_ms <= 0); /* epoll_wait's timeout was never used */
+	CHECK(kernel.n[EPOLL_CTL] - ctls <= 1); /* the alarm is registered once */
 	if (!watched_by() && !getenv("COSTEP_TIMER"))
 		CHECK(shortest < 1000000); /* the best of fifty, not one of them */
 	/* An alarm that has gone off does not wake those who sleep for ever. */
@@ -1059,6 +1069,29 @@ static void alarm_closed(void)
 		end_wait(w);
 		close_all(the_set() + 1);
 	}
+}
+
+/* The set is closed, the alarm is not; or both, by a fork. */
+static void alarm_in_a_new_set(void)
+{
+	int p[2];
+
+	kernel.no_pwait2 = ENOSYS;
+	make_pipe(p);
+	struct wait *w = wait_for(p[0], EPOLLIN);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(co_sleep_ms(1), 0);
+		CHECK_EQ(co_sleep_ms(1), 0);
+		close_raw(the_set());
+	}
+	CHECK_EQ(co_sleep_ms(1), 0);
+	pid_t pid = fork();
+	CHECK_EQ(co_sleep_ms(1), 0);
+	CHECK_EQ(co_sleep_ms(1), 0);
+	if (pid == 0)
+		_exit(0);
+	join_child(pid);
+	end_with(w, 0);
 }
 
 static void *reschedule_for_ever(void *arg)
@@ -1178,6 +1211,11 @@ static void calls_per_wait(void)
 	make_pipe(p);
 	end_wait(wait_for(p[0], EPOLLIN));
 	for (int i = 0; i < 5; i++) {
+		struct wait *other = wait_for(p[0], EPOLLIN);
+		uint64_t turns = co_loop_stats().turns;
+		CHECK_EQ(co_sleep_ms(1), 0);
+		CHECK_EQ(co_loop_stats().turns - turns, 1); /* and one turn for a sleep */
+		end_wait(other);
 		uint64_t calls = co_loop_stats().syscalls;
 		unsigned ctls = kernel.n[EPOLL_CTL], waits = n_waits();
 		struct wait *w = wait_for(p[0], EPOLLIN);
@@ -1299,6 +1337,7 @@ static const struct test_case cases[] = {
 	{ "wheel_exact", "D17: never early with a wheel", wheel_exact, 0, 0 },
 	{ "alarm_then_none", "an alarm that has gone off disturbs nobody", alarm_then_none, 0, 0 },
 	{ "alarm_closed", "the alarm's descriptor is closed behind our back", alarm_closed, 0, 0 },
+	{ "alarm_in_a_new_set", "the alarm rings in a new set, too", alarm_in_a_new_set, 0, 0 },
 	{ "starvation", "D15: two that never rest keep neither descriptors nor timers from the others", starvation, 0, 0 },
 	{ "signals", "signals make no sleep shorter and lose no event", signals, 0, 0 },
 	{ "wait_errors", "the loop says what epoll_wait says, and can be run again", wait_errors, 0, 0 },
