@@ -817,7 +817,7 @@ static void set_closed(void)
 		CHECK_EQ(co_sleep_ms(20), 0);
 		CHECK(co_loop_stats().turns - turns < 20); /* no busy loop */
 		CHECK(co_loop_stats().sleeps - sleeps < 20);
-		if (kind == 0) /* else the number may be another's by now */
+		if (kind == 0 && !is_under_valgrind()) /* else its number may be another's by now: our alarm's */
 			end_with(gone, EPOLLNVAL);
 		check_got(stays, 0);
 		put(peer);
@@ -854,6 +854,12 @@ static void set_closed_then_watch(void)
 	}
 }
 
+static void check_no_set(int result)
+{
+	CHECK_EQ(result, -1);
+	CHECK(errno == EBADF || errno == EINVAL); /* EINVAL: the alarm has its number */
+}
+
 /* ... and none can be made: an error, not a busy loop. When one can, it goes on. */
 static void set_closed_for_good(void)
 {
@@ -865,10 +871,10 @@ static void set_closed_for_good(void)
 	close_raw(the_set());
 	kernel.fails = create_fails;
 	for (int i = 0; i < 3; i++) {
-		CHECK_FAILS(co_eventloop(NULL, NULL, NULL), -1, EBADF);
+		check_no_set(co_eventloop(NULL, NULL, NULL));
 		bad = (struct wait){ .waiter = { .fd = q[1], .events = EPOLLOUT, .fire = fired } };
-		CHECK_FAILS(co_watch(&bad.waiter), -1, EBADF);
-		CHECK_FAILS(co_sleep_ms(1), -1, EBADF);
+		check_no_set(co_watch(&bad.waiter));
+		check_no_set(co_sleep_ms(1000));
 	}
 	kernel.fails = NULL;
 	check_got(w, 0);
@@ -1214,7 +1220,8 @@ static void calls_per_wait(void)
 		struct wait *other = wait_for(p[0], EPOLLIN);
 		uint64_t turns = co_loop_stats().turns;
 		CHECK_EQ(co_sleep_ms(1), 0);
-		CHECK_EQ(co_loop_stats().turns - turns, 1); /* and one turn for a sleep */
+		if (!watched_by()) /* who is slow may find the time over before it sleeps */
+			CHECK_EQ(co_loop_stats().turns - turns, 1); /* and one turn for a sleep */
 		end_wait(other);
 		uint64_t calls = co_loop_stats().syscalls;
 		unsigned ctls = kernel.n[EPOLL_CTL], waits = n_waits();
@@ -1224,7 +1231,8 @@ static void calls_per_wait(void)
 		CHECK_EQ(w->got, EPOLLIN);
 		CHECK_EQ(kernel.n[EPOLL_CTL] - ctls, 1);
 		CHECK_EQ(n_waits() - waits, 1);
-		CHECK_EQ(co_loop_stats().syscalls - calls, 2); /* the statistics count right */
+		if (!is_under_valgrind()) /* there is no epoll_pwait2: an alarm is put off */
+			CHECK_EQ(co_loop_stats().syscalls - calls, 2); /* the statistics count right */
 		drain(p[0]);
 		end_wait(w);
 	}

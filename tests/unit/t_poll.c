@@ -1530,7 +1530,8 @@ static void set_closed(void)
 	struct pollfd fds[2] = { { .fd = 0, .events = POLLPRI } };
 	CHECK_EQ(co_poll(NULL, fds, 1, 20), 0);
 	CHECK(co_loop_stats().turns - before.turns < 20);
-	end_poll(gone, POLLNVAL);
+	if (!is_under_valgrind()) /* there our alarm has its number */
+		end_poll(gone, POLLNVAL);
 	check_waits(stays);
 	put(peer);
 	end_poll(stays, POLLIN);
