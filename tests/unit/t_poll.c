@@ -965,12 +965,13 @@ static void kernels_errors(void)
 	struct pollfd fd = { .fd = 0 }, *volatile nowhere = (struct pollfd *)8;
 	struct rlimit lim;
 
+	if (is_under_valgrind())
+		check_skip("valgrind: it looks at what the kernel refuses");
 	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &lim), 0);
 	for (int ms = -1; ms < 2; ms++) {
 		CHECK_FAILS(co_poll(NULL, &fd, (nfds_t)-1, ms), -1, EINVAL);
 		CHECK_FAILS(co_poll(NULL, &fd, lim.rlim_cur + 1, ms), -1, EINVAL);
-		if (!is_under_valgrind())
-			CHECK_FAILS(co_poll(NULL, nowhere, 1, ms), -1, EFAULT);
+		CHECK_FAILS(co_poll(NULL, nowhere, 1, ms), -1, EFAULT);
 	}
 }
 
@@ -1217,9 +1218,26 @@ static void closed_and_reused(void)
 	co_fd_closing(p[0]);
 	CHECK_EQ(dup2(q[0], p[0]), p[0]); /* readable */
 	end_poll(w, POLLNVAL);
-	/* Behind our back, too, once somebody waits for the new file. */
+	/* Not only the first of several. */
 	make_pair(p, SOCK_STREAM);
 	drain(q[0]);
+	struct polling several = { .n = 3, .timeout_ms = -1 };
+	several.fds[0] = (struct pollfd){ .fd = q[0], .events = POLLIN };
+	several.fds[1] = (struct pollfd){ .fd = p[1], .events = POLLIN };
+	several.fds[2] = (struct pollfd){ .fd = p[0], .events = POLLIN };
+	begin_poll(&several);
+	check_waits(&several);
+	co_fd_closing(p[0]);
+	int silent[2];
+	make_pipe(silent);
+	CHECK_EQ(dup2(silent[0], p[0]), p[0]);
+	settle();
+	CHECK(several.is_done);
+	CHECK_EQ(several.result, 1);
+	CHECK_EQ(several.fds[2].revents, POLLNVAL);
+	CHECK_EQ(co_release(several.co), 0);
+	/* Behind our back, too, once somebody waits for the new file. */
+	make_pair(p, SOCK_STREAM);
 	w = poll_one(p[0], POLLIN, -1);
 	struct polling *w2 = poll_one(p[0], POLLPRI, 100000);
 	int dupped = dup(p[0]);
@@ -1673,7 +1691,8 @@ static void calls(void)
 		put(p[1]);
 		CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
 		CHECK_EQ(w->fds[0].revents, POLLIN);
-		CHECK_EQ(kernel.n[EPOLL_CTL] - ctls, 1);
+		if (!is_under_valgrind()) /* there an alarm is registered as well */
+			CHECK_EQ(kernel.n[EPOLL_CTL] - ctls, 1);
 		CHECK_EQ(n_waits() - waits, 1);
 		forget(w);
 		/* Data is there: no call but the look. */
