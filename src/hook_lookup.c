@@ -66,7 +66,8 @@ static const char jobs; /* its address is the attachments' owner */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t has_job = PTHREAD_COND_INITIALIZER;
 static struct list waiting = LIST_INIT(waiting), running = LIST_INIT(running);
-static int n_helpers, n_idle;
+static int n_helpers, n_waiting; /* n_waiting: jobs on `waiting` */
+static int n_idle; /* helpers that sleep, or are called and have not come yet */
 static bool has_fork_handlers;
 
 /* --- jobs ------------------------------------------------------------------------------- */
@@ -131,6 +132,7 @@ static void *help(void *unused)
 		while (!(l = list_pop(&waiting)))
 			pthread_cond_wait(&has_job, &lock);
 		n_idle--;
+		n_waiting--;
 		struct job *job = container_of(l, struct job, node);
 		list_append(&running, &job->node);
 		pthread_mutex_unlock(&lock);
@@ -184,7 +186,8 @@ static void after_fork_in_child(void)
 	pthread_cond_init(&has_job, NULL);
 	n_helpers = n_idle = 0;
 	list_splice(&waiting, &running);
-	for (struct list *l = waiting.next; l != &waiting; l = l->next) {
+	n_waiting = 0;
+	for (struct list *l = waiting.next; l != &waiting; l = l->next, n_waiting++) {
 		struct job *job = container_of(l, struct job, node);
 		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (fd >= 0) {
@@ -203,12 +206,13 @@ static int submit(struct job *job)
 	pthread_mutex_lock(&lock);
 	if (!has_fork_handlers)
 		has_fork_handlers = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
-	if (n_idle == 0 && n_helpers < HELPERS)
+	if (n_waiting >= n_idle && n_helpers < HELPERS)
 		error = start_helper();
 	if (n_helpers > 0) {
 		error = 0;
 		job->n_holders++;
 		list_append(&waiting, &job->node);
+		n_waiting++;
 		pthread_cond_signal(&has_job);
 	}
 	pthread_mutex_unlock(&lock);
