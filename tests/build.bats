@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016 # $ is for other shells
 # What the Makefile promises: targets, the installed tree, messages.
 
 bats_require_minimum_version 1.5.0
@@ -114,6 +115,62 @@ path_without() {
 	# shellcheck disable=SC2086 # words on purpose
 	run -0 .ci/deps $groups
 	[ -z "$output" ]
+}
+
+# What .ci/deps calls, as scripts that only say that they were called: on a machine
+# with no package, whose apt-get is COMMANDS.
+bare_machine() { # COMMANDS
+	local tool bin=$BATS_TEST_TMPDIR/bin
+	mkdir -p "$bin"
+	for tool in "dpkg-query:exit 1" "id:echo 0" "update-rc.d:echo \"update-rc.d \$*\"" "apt-get:echo \"apt-get \$*\"
+case \$* in *install*) ;; *) exit 0 ;; esac
+$1"; do
+		printf '#!/bin/sh\n%s\n' "${tool#*:}" >"$bin/${tool%%:*}"
+		chmod +x "$bin/${tool%%:*}"
+	done
+	export PATH=$bin:$PATH POLICY_RC_D=$BATS_TEST_TMPDIR/policy-rc.d INIT_D=$BATS_TEST_TMPDIR/init.d
+}
+
+@test "make deps installs servers without starting them, now or at boot" {
+	bare_machine '"$POLICY_RC_D"; echo "may start: $?"'
+	run -0 .ci/deps test
+	echo "$output"
+	[[ $output == *"may start: 101"*"update-rc.d redis-server disable"*"update-rc.d postgresql disable"* ]]
+	[ ! -e "$POLICY_RC_D" ]
+}
+
+@test "make deps leaves a machine's own policy alone, and servers that were here" {
+	bare_machine '"$POLICY_RC_D"; echo "may start: $?"'
+	printf '#!/bin/sh\nexit 7\n' >"$POLICY_RC_D"
+	chmod +x "$POLICY_RC_D"
+	mkdir "$INIT_D"
+	touch "$INIT_D/postgresql"
+	before=$(cat "$POLICY_RC_D")
+	run -0 .ci/deps test
+	echo "$output"
+	[[ $output == *"may start: 7"*"update-rc.d redis-server disable"* ]]
+	[[ $output != *"update-rc.d postgresql"* ]]
+	[ "$(cat "$POLICY_RC_D")" = "$before" ]
+}
+
+@test "make deps that fails or is interrupted leaves no policy behind" {
+	bare_machine 'exit 3'
+	run -3 .ci/deps test
+	[ ! -e "$POLICY_RC_D" ]
+	for signal in INT TERM; do
+		bare_machine "test -x \"\$POLICY_RC_D\" && kill -$signal \$PPID"
+		run .ci/deps test
+		echo "$signal: $status"
+		[ "$status" -gt 128 ]
+		[ ! -e "$POLICY_RC_D" ]
+	done
+	bare_machine 'test -x "$POLICY_RC_D" && kill -KILL $PPID'
+	run .ci/deps test
+	[ -e "$POLICY_RC_D" ] # then the next run takes it for its own
+	bare_machine '"$POLICY_RC_D"; echo "may start: $?"'
+	run -0 .ci/deps test
+	[[ $output == *"may start: 101"* ]]
+	[ ! -e "$POLICY_RC_D" ]
 }
 
 @test "below make -j, tests keep make's variables but not its job slots" {
