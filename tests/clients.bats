@@ -199,6 +199,17 @@ serial() {
 	REDIS=$COSTEP_SERVERS/redis.sock many redis 1
 }
 
+@test "hiredis' own time limit ends each of many commands" {
+	need redis
+	build redis redis
+	REDIS=$COSTEP_SERVERS/redis.sock LIMIT_MS=300 run -0 "$BATS_FILE_TMPDIR/redis" "$MANY" 3000
+	echo "$output"
+	[ "$(value one_good)" -eq 1 ]
+	[ "$(value good)" -eq "$MANY" ]
+	[ "$(value one_ms)" -ge 300 ]
+	[ "$(value all_ms)" -lt $((5 * $(value one_ms))) ]
+}
+
 @test "hiredis with the hooks off is serial" {
 	need redis
 	build redis redis
