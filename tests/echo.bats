@@ -36,7 +36,7 @@ value() { # NAME [LINE]: in what the program has printed, of the line that begin
 		echo "$calls: $output"
 		[ "$(value bytes)" -eq 20000000 ]
 		[ "$(value on_their_way)" -lt 4000000 ] # the writer had to wait for the reader
-		[ "$(value sleeps)" -ge 40 ]
+		[ "$(value sleeps)" -ge 5 ]
 	done
 }
 
