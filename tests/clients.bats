@@ -177,6 +177,16 @@ many() {
 	[ "$(value threads)" -le "$2" ]
 }
 
+# The library's own limit ends requests that are slower than it.
+limited() {
+	LIMIT_MS=300 run -0 "$BATS_FILE_TMPDIR/$1" "$MANY" 3000
+	echo "$output"
+	[ "$(value one_good)" -eq 1 ]
+	[ "$(value good)" -eq "$MANY" ]
+	[ "$(value one_ms)" -ge 295 ]
+	[ "$(value all_ms)" -lt $((5 * $(value one_ms))) ]
+}
+
 # With the hooks off, the same program is one after the other.
 serial() {
 	run -0 "$BATS_FILE_TMPDIR/$1" -plain "$SERIAL" "$SERIAL_MS"
@@ -199,15 +209,10 @@ serial() {
 	REDIS=$COSTEP_SERVERS/redis.sock many redis 1
 }
 
-@test "hiredis' own time limit ends each of many commands" {
+@test "hiredis' own time limit ends each of many commands" { # SO_RCVTIMEO
 	need redis
 	build redis redis
-	REDIS=$COSTEP_SERVERS/redis.sock LIMIT_MS=300 run -0 "$BATS_FILE_TMPDIR/redis" "$MANY" 3000
-	echo "$output"
-	[ "$(value one_good)" -eq 1 ]
-	[ "$(value good)" -eq "$MANY" ]
-	[ "$(value one_ms)" -ge 300 ]
-	[ "$(value all_ms)" -lt $((5 * $(value one_ms))) ]
+	REDIS=$COSTEP_SERVERS/redis.sock limited redis
 }
 
 @test "hiredis with the hooks off is serial" {
@@ -237,6 +242,12 @@ serial() {
 	need curl
 	build curl curl
 	many curl 1
+}
+
+@test "libcurl's own time limit ends each of many transfers" { # the time limit of poll
+	need curl
+	build curl curl
+	limited curl
 }
 
 @test "libcurl with the hooks off is serial" {
