@@ -11,7 +11,7 @@ setup_file() {
 	cd "$BATS_TEST_DIRNAME/.." || return 1
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s lib
 	local program
-	for program in bulk crowd prefork quiet sleepers; do
+	for program in bulk crowd duplex prefork quiet sleepers; do
 		"${CC:-gcc}" -g -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -Isrc "tests/fixtures/echo/$program.c" \
 			build/costep_hooks.o build/libcostep.a -lpthread -ldl -o "$BATS_FILE_TMPDIR/$program"
 	done
@@ -38,6 +38,11 @@ value() { # NAME [LINE]: in what the program has printed, of the line that begin
 		[ "$(value on_their_way)" -lt 4000000 ] # the writer had to wait for the reader
 		[ "$(value sleeps)" -ge 5 ]
 	done
+}
+
+@test "a reader and a writer wait for one socket, and both are woken" {
+	run -0 timeout 20 "$BATS_FILE_TMPDIR/duplex"
+	[ "$(value answered)" -eq 1 ]
 }
 
 @test "5000 connections are open at a time in one process" {
