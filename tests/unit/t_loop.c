@@ -593,7 +593,7 @@ static void main_parks_through_a_stop(void)
 
 /* --- may the caller wait? ---------------------------------------------------------------------------- */
 
-static bool may_wait_on_signal_stack;
+static volatile bool may_wait_on_signal_stack; /* raise() is declared to call nothing of ours */
 
 static void ask(int signal)
 {

@@ -121,8 +121,8 @@ static struct {
 	int drainable[ZOO], n_drainable;
 	int closable[ZOO], n_closable; /* peers, of which a shutdown is heard */
 	int set[ZOO], n_sets; /* epoll sets of the program's own */
-	bool is_slow; /* there is a terminal in it: the kernel hands on its bytes when it
-			 likes, so that two who ask may be told different things */
+	bool is_slow; /* there is a terminal or TCP in it: the kernel hands on their bytes
+			 when it likes, and two who ask may be told different things */
 } zoo;
 
 static struct rng r;
@@ -220,6 +220,7 @@ static void add_tcp(void)
 {
 	int listener = listen_somewhere(), pair[2];
 
+	zoo.is_slow = true;
 	tcp_pair(pair, listener);
 	keep(pair[0]);
 	switch (rng_below(&r, 6)) {
@@ -615,7 +616,8 @@ static void spare_the_kernel(struct polling *p)
 				p->fds[i].events |= POLLIN;
 }
 
-/* Who waits must have nothing to say: at once, or where there is a terminal, soon. */
+/* Who waits must have nothing to say: at once, or on a busy machine soon. Nothing
+ * here wakes it again, had its event been lost. */
 static void check_has_reason_to_wait(const struct polling *p)
 {
 	struct pollfd fds[MOST];
@@ -626,8 +628,6 @@ static void check_has_reason_to_wait(const struct polling *p)
 		ready = p->is_done ? 0 : real_poll(fds, p->n, 0);
 		if (ready == 0)
 			return;
-		if (!zoo.is_slow)
-			break;
 		CHECK_EQ(co_sleep_ms(1), 0);
 	}
 	print_entries("sleeps on", ready, fds, p->n);
@@ -1693,7 +1693,8 @@ static void calls(void)
 		CHECK_EQ(w->fds[0].revents, POLLIN);
 		if (!is_under_valgrind()) /* there an alarm is registered as well */
 			CHECK_EQ(kernel.n[EPOLL_CTL] - ctls, 1);
-		CHECK_EQ(n_waits() - waits, 1);
+		if (!is_under_valgrind())
+			CHECK_EQ(n_waits() - waits, 1);
 		forget(w);
 		/* Data is there: no call but the look. */
 		ctls = kernel.n[EPOLL_CTL], waits = n_waits();
