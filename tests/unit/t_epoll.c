@@ -621,6 +621,7 @@ static void forked(void)
 	static char before[4096], after[4096];
 	int p[2], q[2];
 
+	skip_forks_of_coroutines();
 	make_pair(p, SOCK_STREAM);
 	make_pair(q, SOCK_STREAM);
 	struct wait *w = wait_for(p[0], EPOLLIN), *v = wait_for(q[0], EPOLLIN);
@@ -649,6 +650,7 @@ static void forked_twice(void)
 {
 	int p[2];
 
+	skip_forks_of_coroutines();
 	make_pipe(p);
 	struct wait *w = wait_for(p[0], EPOLLIN);
 	settle();
@@ -695,6 +697,7 @@ static void forked_without_descriptors(void)
 {
 	int p[2], files[20];
 
+	skip_forks_of_coroutines();
 	make_pipe(p);
 	struct wait *w = wait_for(p[0], EPOLLIN);
 	settle();
@@ -1082,6 +1085,7 @@ static void alarm_in_a_new_set(void)
 {
 	int p[2];
 
+	skip_forks_of_coroutines();
 	kernel.no_pwait2 = ENOSYS;
 	make_pipe(p);
 	struct wait *w = wait_for(p[0], EPOLLIN);
