@@ -1646,8 +1646,10 @@ static volatile bool stop_signals;
 
 static void *send_signals(void *arg)
 {
-	while (!stop_signals)
+	while (!stop_signals) {
 		pthread_kill(*(pthread_t *)arg, SIGUSR1);
+		usleep(30); /* not so many that a look never comes to its end */
+	}
 	return NULL;
 }
 
