@@ -95,6 +95,10 @@ bool hook_look(int fd, short events);
 /* Learn what hook_kind needs to know about this system. */
 void hook_learn(void);
 
+/* recvmsg and sendmsg, hooked: what read and write are on sockets, too. */
+ssize_t hook_recv(int fd, struct msghdr *msg, int flags);
+ssize_t hook_send(int fd, const struct msghdr *msg, int flags);
+
 /* --- lists of buffers ---------------------------------------------------------------- */
 
 static inline size_t hook_iov_len(const struct iovec *iov, int n)

@@ -7,6 +7,8 @@
  * for this one call nothing blocks, and the descriptor's flags stay as they are.
  * Some kinds of files do not know it (EOPNOTSUPP). There: look whether it is ready;
  * if not, wait and look again, for somebody else may have been quicker; then call.
+ * Sockets know it since Linux 6.5 only, and a look does not say how much a socket
+ * takes: reading them is receiving, and writing is sending.
  */
 #include <errno.h>
 #include <limits.h>
@@ -54,12 +56,19 @@ static ssize_t hooked_read(int fd, const struct iovec *iov, int n)
 
 	if (n <= 0 || n > IOV_MAX || hook_iov_len(iov, n) == 0) /* never blocks */
 		return plain_read(fd, iov, n);
-	enum hook_way way = hook_kind(fd).way;
+	struct hook_kind kind = hook_kind(fd);
+	enum hook_way way = kind.way;
 	if (way == HOOK_PLAINLY)
 		return plain_read(fd, iov, n);
+	if (kind.is_socket)
+		return hook_recv(fd, &(struct msghdr){ .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n }, 0);
 	while ((got = try_read(fd, iov, n, &way)) < 0) {
-		if (errno != EAGAIN || hook_wait(&wait) < 0)
+		if (errno != EAGAIN)
 			return -1;
+		if (hook_wait(&wait) >= 0)
+			continue;
+		/* O_NONBLOCK: what is wrong with the call goes before EAGAIN. */
+		return errno == EAGAIN && way == HOOK_LOOKING ? plain_read(fd, iov, n) : -1;
 	}
 	errno = error;
 	return got;
@@ -127,7 +136,7 @@ static ssize_t write_all(int fd, const struct iovec *all, int n_all, struct hook
 	size_t len = hook_iov_len(all, n_all), done = 0;
 	struct iovec *rest = NULL;
 	const struct iovec *iov = all;
-	int n = n_all, events = 0;
+	int n = n_all;
 
 	for (;;) {
 		ssize_t put = try_write(fd, iov, n, &kind);
@@ -147,11 +156,12 @@ static ssize_t write_all(int fd, const struct iovec *all, int n_all, struct hook
 			if (kind.way == HOOK_LOOKING)
 				continue; /* a piece: look at once whether it takes another */
 		}
-		events = hook_wait(&wait);
-		/* A socket in trouble: libc's write would not send SIGPIPE when
-		 * it can still report a success, and would leave the error for later. */
-		if (events < 0 || (done > 0 && kind.is_socket && events & (POLLERR | POLLHUP)))
+		if (hook_wait(&wait) < 0) {
+			if (errno == EAGAIN && kind.way == HOOK_LOOKING && done == 0)
+				put = plain_write(fd, iov, n); /* as in reading */
+			done += put > 0 ? (size_t)put : 0;
 			break;
+		}
 	}
 	free(rest);
 	return done > 0 ? (ssize_t)done : -1;
@@ -166,6 +176,8 @@ static ssize_t hooked_write(int fd, const struct iovec *iov, int n)
 	struct hook_kind kind = hook_kind(fd);
 	if (kind.way == HOOK_PLAINLY)
 		return plain_write(fd, iov, n);
+	if (kind.is_socket)
+		return hook_send(fd, &(struct msghdr){ .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n }, 0);
 	ssize_t put = write_all(fd, iov, n, kind);
 	if (put >= 0)
 		errno = error;

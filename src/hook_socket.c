@@ -15,19 +15,31 @@
 enum {
 	/* These never wait in libc either; with MSG_DONTWAIT a Fast Open would not
 	 * even begin. */
-	RECV_PLAINLY = MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE,
+	RECV_PLAINLY = MSG_DONTWAIT,
 	SEND_PLAINLY = MSG_DONTWAIT | MSG_FASTOPEN,
 	PEEK_AGAIN_NS = 1000 * 1000,
 };
 
 /* --- receiving -------------------------------------------------------------------------- */
 
+static int option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
+}
+
 /* Only streams are filled up by MSG_WAITALL; a datagram is one, however short. */
 static bool is_stream(int fd)
 {
-	int type = 0;
-	socklen_t len = sizeof(type);
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+	return option(fd, SO_TYPE) == SOCK_STREAM;
+}
+
+/* With these flags there is nothing to wait for: urgent data, noted errors. But UDP
+ * does not know the first, and AF_UNIX not the second: they wait as without. */
+static bool never_waits(int fd, int flags)
+{
+	return (flags & MSG_OOB && is_stream(fd)) || (flags & MSG_ERRQUEUE && option(fd, SO_DOMAIN) != AF_UNIX);
 }
 
 /* Is there something to read, whatever else there is? */
@@ -49,7 +61,15 @@ static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, 
 
 	errno = EAGAIN;
 	while (has_some || (got = REAL(recvmsg)(wait->fd, msg, flags | MSG_DONTWAIT)) < 0) {
-		int events = errno == EAGAIN ? hook_wait(wait) : -1;
+		/* A datagram socket that was shut down: "readable", but only a
+		 * call that may block is told of the end. */
+		if (errno == EAGAIN && wait->n_in_vain > 0 && hook_look(wait->fd, POLLRDHUP)) {
+			msg->msg_namelen = msg->msg_controllen = 0;
+			msg->msg_flags = 0;
+			got = 0;
+			break;
+		}
+		int events = errno == EAGAIN && !never_waits(wait->fd, flags) ? hook_wait(wait) : -1;
 		if (events < 0 || (has_some && events & POLLERR && !has_bytes(wait->fd)))
 			return -1;
 		has_some = false;
@@ -68,7 +88,9 @@ static ssize_t peek_all(struct hook_wait *wait, struct msghdr *msg, int flags, s
 	for (ssize_t got = -1, before = -1;; before = got) {
 		*msg = as_given;
 		got = recv_some(wait, msg, flags, false);
-		if (got <= 0 || (size_t)got >= len || co_now_ns() >= wait->deadline_ns)
+		if (got <= 0 || (size_t)got >= len)
+			return got;
+		if ((!wait->is_known && hook_ask_user(wait) != 0) || co_now_ns() >= wait->deadline_ns)
 			return got;
 		struct pollfd p = { .fd = wait->fd, .events = POLLRDHUP };
 		if (got == before && REAL(poll)(&p, 1, 0) != 0)
@@ -111,7 +133,7 @@ static ssize_t recv_all(struct hook_wait *wait, struct msghdr *msg, int flags, s
 	}
 }
 
-static ssize_t hooked_recv(int fd, struct msghdr *msg, int flags)
+ssize_t hook_recv(int fd, struct msghdr *msg, int flags)
 {
 	struct hook_wait wait = { .fd = fd, .events = POLLIN, .timeout_option = SO_RCVTIMEO };
 	int error = errno;
@@ -137,7 +159,7 @@ static ssize_t hooked_recvfrom(int fd, void *buf, size_t len, int flags, struct 
 		msg.msg_name = addr;
 		msg.msg_namelen = *addr_len;
 	}
-	ssize_t got = hooked_recv(fd, &msg, flags);
+	ssize_t got = hook_recv(fd, &msg, flags);
 	if (got >= 0 && addr && addr_len)
 		*addr_len = msg.msg_namelen;
 	return got;
@@ -177,7 +199,7 @@ HOOKED ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	if (flags & RECV_PLAINLY || !hook_is_on())
 		return REAL(recvmsg)(fd, msg, flags);
-	return hooked_recv(fd, msg, flags);
+	return hook_recv(fd, msg, flags);
 }
 
 /* --- sending ----------------------------------------------------------------------------- */
@@ -214,7 +236,7 @@ static ssize_t send_all(int fd, const struct msghdr *msg, int flags)
 	return put < 0 && done == 0 ? -1 : (ssize_t)done;
 }
 
-static ssize_t hooked_send(int fd, const struct msghdr *msg, int flags)
+ssize_t hook_send(int fd, const struct msghdr *msg, int flags)
 {
 	int error = errno;
 	ssize_t put = send_all(fd, msg, flags);
@@ -230,7 +252,7 @@ HOOKED ssize_t send(int fd, const void *buf, size_t len, int flags)
 
 	if (flags & SEND_PLAINLY || !hook_is_on())
 		return REAL(send)(fd, buf, len, flags);
-	return hooked_send(fd, &(struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 }, flags);
+	return hook_send(fd, &(struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 }, flags);
 }
 
 HOOKED ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len)
@@ -239,12 +261,12 @@ HOOKED ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 
 	if (flags & SEND_PLAINLY || !hook_is_on())
 		return REAL(sendto)(fd, buf, len, flags, addr, addr_len);
-	return hooked_send(fd, &(struct msghdr){ (void *)addr, addr_len, &iov, 1, NULL, 0, 0 }, flags);
+	return hook_send(fd, &(struct msghdr){ (void *)addr, addr_len, &iov, 1, NULL, 0, 0 }, flags);
 }
 
 HOOKED ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	if (flags & SEND_PLAINLY || !hook_is_on())
 		return REAL(sendmsg)(fd, msg, flags);
-	return hooked_send(fd, msg, flags);
+	return hook_send(fd, msg, flags);
 }
