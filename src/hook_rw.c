@@ -54,8 +54,8 @@ static ssize_t hooked_read(int fd, const struct iovec *iov, int n)
 	int error = errno;
 	ssize_t got;
 
-	if (n <= 0 || n > IOV_MAX || hook_iov_len(iov, n) == 0) /* never blocks */
-		return plain_read(fd, iov, n);
+	if (n <= 0 || n > IOV_MAX || hook_iov_len(iov, n) == 0) /* refused, or nothing is done */
+		return REAL(readv)(fd, iov, n);
 	struct hook_kind kind = hook_kind(fd);
 	enum hook_way way = kind.way;
 	if (way == HOOK_PLAINLY)
@@ -76,14 +76,14 @@ static ssize_t hooked_read(int fd, const struct iovec *iov, int n)
 
 HOOKED ssize_t read(int fd, void *buf, size_t len)
 {
-	if (!hook_is_on())
+	if (len == 0 || !hook_is_on()) /* it never waits for nothing; almost: inotify does */
 		return REAL(read)(fd, buf, len);
 	return hooked_read(fd, &(struct iovec){ buf, len }, 1);
 }
 
 HOOKED ssize_t __read_chk(int fd, void *buf, size_t len, size_t buf_len)
 {
-	if (len > buf_len || !hook_is_on())
+	if (len == 0 || len > buf_len || !hook_is_on())
 		return REAL(__read_chk)(fd, buf, len, buf_len);
 	return hooked_read(fd, &(struct iovec){ buf, len }, 1);
 }
@@ -172,7 +172,7 @@ static ssize_t hooked_write(int fd, const struct iovec *iov, int n)
 	int error = errno;
 
 	if (n <= 0 || n > IOV_MAX || hook_iov_len(iov, n) == 0)
-		return plain_write(fd, iov, n);
+		return REAL(writev)(fd, iov, n);
 	struct hook_kind kind = hook_kind(fd);
 	if (kind.way == HOOK_PLAINLY)
 		return plain_write(fd, iov, n);
@@ -186,8 +186,10 @@ static ssize_t hooked_write(int fd, const struct iovec *iov, int n)
 
 HOOKED ssize_t write(int fd, const void *buf, size_t len)
 {
-	if (!hook_is_on())
+	if (!hook_is_on() || (len == 0 && !hook_kind(fd).is_socket)) /* for sockets, an empty message */
 		return REAL(write)(fd, buf, len);
+	if (len == 0)
+		return hook_send(fd, &(struct msghdr){ .msg_iov = &(struct iovec){ (void *)buf, 0 }, .msg_iovlen = 1 }, 0);
 	return hooked_write(fd, &(struct iovec){ (void *)buf, len }, 1);
 }
 

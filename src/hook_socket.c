@@ -65,7 +65,7 @@ static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, 
 		 * call that may block is told of the end. */
 		if (errno == EAGAIN && wait->n_in_vain > 0 && hook_look(wait->fd, POLLRDHUP)) {
 			msg->msg_namelen = msg->msg_controllen = 0;
-			msg->msg_flags = 0;
+			msg->msg_flags = flags & MSG_CMSG_CLOEXEC;
 			got = 0;
 			break;
 		}
@@ -139,7 +139,8 @@ ssize_t hook_recv(int fd, struct msghdr *msg, int flags)
 	int error = errno;
 	ssize_t got;
 
-	if (flags & MSG_WAITALL && is_stream(fd)) {
+	/* AF_UNIX does not wait for all that is to be peeked at. */
+	if (flags & MSG_WAITALL && is_stream(fd) && !(flags & MSG_PEEK && option(fd, SO_DOMAIN) == AF_UNIX)) {
 		size_t len = hook_iov_len(msg->msg_iov, (int)msg->msg_iovlen);
 		got = (flags & MSG_PEEK ? peek_all : recv_all)(&wait, msg, flags, len);
 	} else {
@@ -228,9 +229,19 @@ static ssize_t send_all(int fd, const struct msghdr *msg, int flags)
 		if (put >= 0 && (done >= len || !rest))
 			break;
 		int events = hook_wait(&wait);
-		/* As in write: the error, and its SIGPIPE, are for the next call. */
+		/* The connection is in trouble, but this call can still report a
+		 * success: the error, and its SIGPIPE, are for the next one. */
 		if (events < 0 || (done > 0 && events & (POLLERR | POLLHUP)))
 			break;
+		if (events & (POLLERR | POLLHUP) && option(fd, SO_DOMAIN) == AF_UNIX) {
+			/* Whoever waits, is told of it without a signal. */
+			flags |= MSG_NOSIGNAL;
+			int error = option(fd, SO_ERROR);
+			if (error > 0) {
+				errno = error;
+				break;
+			}
+		}
 	}
 	free(rest);
 	return put < 0 && done == 0 ? -1 : (ssize_t)done;

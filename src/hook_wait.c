@@ -114,7 +114,12 @@ struct hook_kind hook_kind(int fd)
 bool hook_look(int fd, short events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
-	return sys_look(&p, 1) != 0;
+
+	if (sys_look(&p, 1) < 0)
+		return true; /* the call will say what is wrong */
+	/* A terminal's master whose other side is closed: "hung up", but a write
+	 * waits until somebody opens it again. */
+	return p.revents & (events | POLLERR | POLLNVAL | (events & POLLOUT ? 0 : POLLHUP));
 }
 
 struct iovec *hook_iov_rest(const struct iovec *iov, int *n, size_t done)

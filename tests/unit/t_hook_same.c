@@ -32,14 +32,12 @@
 /* --- a system without RWF_NOWAIT -------------------------------------------------------- */
 
 static _Atomic bool no_nowait;
-static _Atomic unsigned n_nowait;
 
 /* What the kernel says first, it says then too: not open, not for reading. */
 ssize_t __real_preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags);
 ssize_t __wrap_preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags);
 ssize_t __wrap_preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
-	n_nowait++;
 	if (!no_nowait || __real_preadv2(fd, iov, 0, at, flags) != 0)
 		return __real_preadv2(fd, iov, n, at, flags);
 	errno = EOPNOTSUPP;
@@ -50,7 +48,6 @@ ssize_t __real_pwritev2(int fd, const struct iovec *iov, int n, off_t at, int fl
 ssize_t __wrap_pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags);
 ssize_t __wrap_pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
-	n_nowait++;
 	if (!no_nowait || __real_pwritev2(fd, iov, 0, at, flags) != 0)
 		return __real_pwritev2(fd, iov, n, at, flags);
 	errno = EOPNOTSUPP;
@@ -253,13 +250,12 @@ static void supply_line(struct play *p, int n)
 static void make_eventfd(struct play *p)
 {
 	p->a = eventfd(0, 0);
-	p->b = dup(p->a);
 }
 
 static void supply_eventfd(struct play *p, int n)
 {
 	uint64_t value = (uint64_t)n;
-	CHECK_EQ(write(p->b, &value, sizeof(value)), 8);
+	CHECK_EQ(write(p->a, &value, sizeof(value)), 8);
 }
 
 static void make_timerfd(struct play *p)
@@ -484,7 +480,6 @@ struct scene {
 	const struct kind *kind;
 	const struct call *call;
 	const struct situation *in;
-	int no_accepted; /* index in accepted; -1 */
 };
 
 static void *volatile nowhere = (void *)16;
@@ -536,7 +531,7 @@ static struct iovec *list_of(int n, char *data, int len)
 static void call_readv(struct play *p, const struct call *c)
 {
 	char buf[64];
-	struct iovec *iov = list_of(c->len, buf, 64);
+	struct iovec *iov = list_of(c->len, buf, c->option ? 0 : 64);
 	ssize_t got = readv(p->a, iov, c->len);
 	say_result(p, c->name, got);
 	say_bytes(p, buf, got);
@@ -641,7 +636,7 @@ static void say_events(struct play *p, const char *name, int n, int events)
 static int time_for(const struct play *p, const struct call *c)
 {
 	const struct scene *s = p->scene;
-	return c->option == 20 && (s->in->meanwhile || s->in->drains) ? 100 : c->option;
+	return c->option == 3 && (s->in->meanwhile || s->in->drains) ? 30 : c->option;
 }
 
 static void call_poll(struct play *p, const struct call *c)
@@ -736,7 +731,6 @@ static void call_close(struct play *p, const struct call *c)
 	say_result(p, c->name, close(fd));
 }
 
-#define READS(...) { __VA_ARGS__ }
 static const struct call calls[] = {
 	{ .name = "read", .make = call_read, .len = 64 },
 	{ .name = "read of 8", .make = call_read, .len = 8 },
@@ -744,6 +738,7 @@ static const struct call calls[] = {
 	{ .name = "read of 0", .make = call_read, .len = 0 },
 	{ .name = "read to nowhere", .make = call_read_to_nowhere },
 	{ .name = "readv", .make = call_readv, .len = 3 },
+	{ .name = "readv of an empty one", .make = call_readv, .len = 1, .option = 1 },
 	{ .name = "readv of 0", .make = call_readv, .len = 0 },
 	{ .name = "readv of -1", .make = call_readv, .len = -1 },
 	{ .name = "readv of 1024", .make = call_readv, .len = IOV_MAX },
@@ -772,19 +767,19 @@ static const struct call calls[] = {
 	{ .name = "recvmsg CMSG_CLOEXEC TRUNC", .make = call_recvmsg, .len = 5, .option = 1,
 	  .flags = MSG_CMSG_CLOEXEC | MSG_TRUNC },
 	{ .name = "poll", .make = call_poll, .flags = POLLIN, .option = -1 },
-	{ .name = "poll 20 ms", .make = call_poll, .flags = POLLIN, .option = 20, .is_timed = true },
+	{ .name = "poll 3 ms", .make = call_poll, .flags = POLLIN, .option = 3, .is_timed = true },
 	{ .name = "poll 0 ms", .make = call_poll, .flags = POLLIN, .option = 0 },
 	{ .name = "poll for all", .make = call_poll, .flags = POLLIN | POLLPRI | POLLRDHUP | POLLRDNORM, .option = -1 },
-	{ .name = "poll for nothing 5 ms", .make = call_poll, .flags = 0, .option = 5, .is_timed = true },
+	{ .name = "poll for nothing 2 ms", .make = call_poll, .flags = 0, .option = 2, .is_timed = true },
 	{ .name = "ppoll", .make = call_ppoll, .flags = POLLIN, .option = -1 },
-	{ .name = "ppoll 20 ms", .make = call_ppoll, .flags = POLLIN, .option = 20, .is_timed = true },
-	{ .name = "ppoll with a mask 20 ms", .make = call_ppoll, .flags = POLLIN, .option = 20, .len = 1, .is_timed = true },
+	{ .name = "ppoll 3 ms", .make = call_ppoll, .flags = POLLIN, .option = 3, .is_timed = true },
+	{ .name = "ppoll with a mask 3 ms", .make = call_ppoll, .flags = POLLIN, .option = 3, .len = 1, .is_timed = true },
 	{ .name = "select", .make = call_select, .flags = POLLIN | POLLPRI, .option = -1 },
-	{ .name = "select 20 ms", .make = call_select, .flags = POLLIN, .option = 20, .is_timed = true },
+	{ .name = "select 3 ms", .make = call_select, .flags = POLLIN, .option = 3, .is_timed = true },
 	{ .name = "select 0 ms", .make = call_select, .flags = POLLIN, .option = 0 },
-	{ .name = "select for exceptions 5 ms", .make = call_select, .flags = POLLPRI, .option = 5, .is_timed = true },
+	{ .name = "select for exceptions 2 ms", .make = call_select, .flags = POLLPRI, .option = 2, .is_timed = true },
 	{ .name = "pselect", .make = call_pselect, .flags = POLLIN, .option = -1 },
-	{ .name = "pselect with a mask 20 ms", .make = call_pselect, .flags = POLLIN, .option = 20, .len = 1, .is_timed = true },
+	{ .name = "pselect with a mask 3 ms", .make = call_pselect, .flags = POLLIN, .option = 3, .len = 1, .is_timed = true },
 	{ .name = "accept", .make = call_accept },
 	{ .name = "accept4", .make = call_accept, .option = 1, .flags = SOCK_CLOEXEC },
 	{ .name = "accept4 with bad flags", .make = call_accept, .option = 1, .flags = 3 },
@@ -799,6 +794,7 @@ static const struct call calls[] = {
 	{ .name = "write from nowhere", .writes = true, .make = call_write_from_nowhere, .len = 64 },
 	{ .name = "writev", .writes = true, .make = call_writev, .len = 64, .option = 3 },
 	{ .name = "writev of 300000", .writes = true, .make = call_writev, .len = BIG, .option = 3 },
+	{ .name = "writev of an empty one", .writes = true, .make = call_writev, .len = 0, .option = 1 },
 	{ .name = "writev of 0", .writes = true, .make = call_writev, .len = 64, .option = 0 },
 	{ .name = "writev of 1025", .writes = true, .make = call_writev, .len = 64, .option = IOV_MAX + 1 },
 	{ .name = "send", .writes = true, .make = call_send, .len = 64 },
@@ -817,9 +813,9 @@ static const struct call calls[] = {
 	{ .name = "sendmsg without buffers", .writes = true, .make = call_sendmsg, .len = 64, .option = 0 },
 	{ .name = "sendmsg of 1025 buffers", .writes = true, .make = call_sendmsg, .len = 64, .option = IOV_MAX + 1 },
 	{ .name = "poll OUT", .writes = true, .make = call_poll, .flags = POLLOUT, .option = -1 },
-	{ .name = "poll OUT 20 ms", .writes = true, .make = call_poll, .flags = POLLOUT, .option = 20, .is_timed = true },
+	{ .name = "poll OUT 3 ms", .writes = true, .make = call_poll, .flags = POLLOUT, .option = 3, .is_timed = true },
 	{ .name = "select OUT", .writes = true, .make = call_select, .flags = POLLOUT, .option = -1 },
-	{ .name = "pselect OUT 20 ms", .writes = true, .make = call_pselect, .flags = POLLOUT, .option = 20, .is_timed = true },
+	{ .name = "pselect OUT 3 ms", .writes = true, .make = call_pselect, .flags = POLLOUT, .option = 3, .is_timed = true },
 };
 enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
 
@@ -846,7 +842,7 @@ static void supply(struct play *p, int n)
 static void wait_until_readable(const struct play *p)
 {
 	struct pollfd entry = { .fd = p->a, .events = POLLIN };
-	poll(&entry, 1, p->a >= 0 ? 200 : 0);
+	poll(&entry, 1, kind_of(p)->is & TTY ? 200 : 5);
 }
 
 static void supply_10(struct play *p)
@@ -924,15 +920,15 @@ static void set_timeout(const struct play *p, int ms)
 	CHECK_EQ(setsockopt(p->a, SOL_SOCKET, p->writes ? SO_SNDTIMEO : SO_RCVTIMEO, &t, sizeof(t)), 0);
 }
 
-static void timeout_20(struct play *p)
+static void timeout_short(struct play *p)
 {
-	set_timeout(p, 20);
+	set_timeout(p, 4);
 }
 
 static void supply_and_timeout(struct play *p)
 {
 	supply_10(p);
-	set_timeout(p, 20);
+	set_timeout(p, 4);
 }
 
 static void timeout_long(struct play *p)
@@ -966,7 +962,7 @@ static void fill_dont_block(struct play *p)
 static void fill_timeout(struct play *p)
 {
 	fill(p);
-	timeout_20(p);
+	timeout_short(p);
 }
 
 static void drain_some(struct play *p)
@@ -998,7 +994,7 @@ static const struct situation situations[] = {
 	{ .name = "with data, then reset", .only = SOCK | HAS_B, .before = supply_10, .meanwhile = reset },
 	{ .name = "O_NONBLOCK and empty", .is_for_all = true, .before = dont_block },
 	{ .name = "O_NONBLOCK with data", .is_for_all = true, .before = dont_block_and_supply },
-	{ .name = "SO_RCVTIMEO and empty", .only = SOCK, .is_timed = true, .before = timeout_20 },
+	{ .name = "SO_RCVTIMEO and empty", .only = SOCK, .is_timed = true, .before = timeout_short },
 	{ .name = "SO_RCVTIMEO with data", .only = SOCK | HAS_B, .is_timed = true, .before = supply_and_timeout },
 	{ .name = "SO_RCVTIMEO, then data", .only = SOCK | HAS_B, .before = timeout_long, .meanwhile = supply_10 },
 	{ .name = "shut down", .only = SOCK | HAS_B, .before = shut_own },
@@ -1021,7 +1017,7 @@ static const struct situation situations[] = {
 	{ .name = "SO_SNDTIMEO and full", .writes = true, .only = SOCK | FILLS, .is_timed = true, .ends_early = true,
 	  .before = fill_timeout },
 	{ .name = "SO_SNDTIMEO with room", .writes = true, .only = SOCK | HAS_B, .is_timed = true, .ends_early = true,
-	  .before = timeout_20 },
+	  .before = timeout_short },
 	{ .name = "SO_SNDTIMEO, drained", .writes = true, .only = SOCK | HAS_B, .drains = true, .before = timeout_long },
 	{ .name = "shut down", .writes = true, .only = SOCK | HAS_B, .before = shut_own },
 	{ .name = "full, then shut down", .writes = true, .only = SOCK | HAS_B | FILLS, .ends_early = true, .before = fill,
@@ -1037,13 +1033,10 @@ static void say_written(struct play *p, const struct call *c, ssize_t put)
 	const struct scene *scene = p->scene;
 	int error = errno;
 
-	errno = error;
 	if (put > 0 && put < c->len && scene->in->ends_early)
 		say(p, "%s: in part%s\n", c->name, error == 12345 ? "" : ", and errno was changed");
 	else
 		say_result(p, c->name, put);
-	p->more[3] = -1;
-	p->is_timed |= false;
 }
 
 /* --- the accepted differences ---------------------------------------------------------------- */
@@ -1055,9 +1048,20 @@ static const struct difference {
 	{ "recv of 0", "tcp", NULL, "libc's waits, and then says 0 whatever ended that; ours says it" },
 	{ "recv WAITALL of 0", "tcp", NULL, "the same" },
 	{ "recvmsg without buffers", "tcp", NULL, "the same" },
+	{ NULL, "unix stream", "full, then shut down", "its poll never says that; only the peer's doing ends ours" },
+	{ NULL, "unix dgram", "full, then shut down", "the same" },
+	{ NULL, "unix seqpacket", "full, then shut down", "the same" },
+	{ "write", "eventfd", "full, then drained", "what is wrong with the call comes when there is room" },
+	{ "write of 300000", "eventfd", "full, then drained", "the same" },
+	{ "write from nowhere", "eventfd", "full, then drained", "the same" },
+	{ "writev", "eventfd", "full, then drained", "the same" },
+	{ "writev of 300000", "eventfd", "full, then drained", "the same" },
+	{ "recv WAITALL", "unix stream", "with data and reset", "libc forgets the reset, ours leaves it for the next call" },
+	{ "recv WAITALL", "unix stream", "with data, then reset", "the same" },
+	{ "recvmsg WAITALL", "unix stream", "with data and reset", "the same" },
+	{ "recvmsg WAITALL", "unix stream", "with data, then reset", "the same" },
 };
 enum { ACCEPTED = sizeof(accepted) / sizeof(accepted[0]) };
-static int n_used[ACCEPTED];
 
 static bool fits(const char *pattern, const char *name)
 {
@@ -1107,6 +1111,8 @@ static void say_options(struct play *p, const char *when)
 	socklen_t len = sizeof(in);
 	int flags = fcntl(p->a, F_GETFL);
 
+	if (kind_of(p)->make == make_listener)
+		flags &= ~O_NONBLOCK; /* accept sets it, and leaves it */
 	getsockopt(p->a, SOL_SOCKET, SO_RCVTIMEO, &in, &len);
 	getsockopt(p->a, SOL_SOCKET, SO_SNDTIMEO, &out, &len);
 	say(p, "%s: flags %o, timeouts %ld.%06ld %ld.%06ld\n", when, (unsigned)flags, (long)in.tv_sec, (long)in.tv_usec,
@@ -1121,14 +1127,15 @@ static void b_helps(struct play *p)
 	until_a_sleeps(p);
 	if (s->in->meanwhile)
 		s->in->meanwhile(p);
-	if (!a_comes_back(p))
+	bool comes_back = a_comes_back(p);
+	if (!comes_back)
 		end_a(p);
 	say_options(p, "after");
 	say(p, "SIGPIPE: %d\n", n_sigpipe);
 	if (p->writes && p->b >= 0) {
 		while (take(p, p->b, kind_of(p)->is & TTY ? 30 : 0) > 0)
 			;
-		if (!s->in->ends_early)
+		if (!s->in->ends_early && comes_back)
 			say(p, "B got %zu bytes %zx\n", p->n_b, p->sum_b);
 	}
 	if (!p->writes)
@@ -1147,6 +1154,8 @@ static void play_scene(const struct scene *s, bool is_hooked, struct play *p)
 	p->play_b = b_helps;
 	n_sigpipe = 0;
 	s->kind->make(p);
+	if (p->b >= 0)
+		fcntl(p->b, F_SETFL, fcntl(p->b, F_GETFL) | O_NONBLOCK); /* B never waits in a call */
 	if (s->in->before)
 		s->in->before(p);
 	say_options(p, "before");
@@ -1160,28 +1169,31 @@ static void play_scene(const struct scene *s, bool is_hooked, struct play *p)
 	close_all(p);
 }
 
-static int n_scenes, n_different;
+static int n_scenes, n_different, n_accepted;
 
-/* Play it both ways. The machine may be so busy that B came too late once. */
-static void compare(const struct scene *s, const char *how)
+/* The machine may be so busy that B came too late once: what differs is played again. */
+static void compare(const struct scene *s, struct play *plain, const char *how)
 {
-	static struct play plain, hooked;
+	static struct play hooked;
 	int i = find_accepted(s);
 
 	n_scenes++;
-	for (int n = 0; n < 3; n++) {
-		play_scene(s, false, &plain);
+	for (int n = 0; n < 4; n++) {
+		if (n > 0)
+			play_scene(s, false, plain);
 		play_scene(s, true, &hooked);
-		if (strcmp(plain.log, hooked.log) == 0)
+		if (strcmp(plain->log, hooked.log) == 0)
 			return;
+		if (i >= 0)
+			break;
 	}
 	if (i >= 0) {
-		n_used[i]++;
+		n_accepted++;
 		return;
 	}
-	if (++n_different <= 60)
+	if (++n_different <= 10)
 		fprintf(stderr, "%s on %s, %s%s:\n--- libc:\n%s--- hooked:\n%s", s->call->name, s->kind->name, s->in->name,
-			how, plain.log, hooked.log);
+			how, plain->log, hooked.log);
 }
 
 static bool is_played(const struct kind *kind, const struct call *call, const struct situation *in)
@@ -1193,36 +1205,73 @@ static bool is_played(const struct kind *kind, const struct call *call, const st
 	return call->writes == in->writes && (in->is_for_all || (kind->is & in->only) == in->only);
 }
 
-/* All scenes on the kinds that have the bits @is of @mask. */
-static void play_all(int mask, int is)
+static void play_one(const struct scene *s)
 {
-	const char *only = getenv("COSTEP_SCENE"); /* for people: part of a scene's name */
+	static struct play plain;
+
+	alarm(20);
+	play_scene(s, false, &plain);
+	compare(s, &plain, "");
+	no_nowait = true;
+	compare(s, &plain, ", without RWF_NOWAIT");
+	no_nowait = false;
+}
+
+enum { PROCESSES = 8 };
+
+/* One scene of @PROCESSES, from the @first on. */
+static void play_some(int mask, int is, int first)
+{
+	const char *only = getenv("COSTEP_SCENE"); /* for people: a part of scenes' names */
+	int n = 0;
 
 	two_ways_begin();
 	signal(SIGABRT, too_late);
-	for (int k = 0; k < KINDS; k++) {
-		if ((kinds[k].is & mask) != is)
-			continue;
+	for (int k = 0; k < KINDS; k++)
 		for (int c = 0; c < CALLS; c++)
 			for (int i = 0; i < SITUATIONS; i++) {
-				struct scene s = { &kinds[k], &calls[c], &situations[i], -1 };
-				if (!is_played(s.kind, s.call, s.in))
+				struct scene s = { &kinds[k], &calls[c], &situations[i] };
+				if ((s.kind->is & mask) != is || !is_played(s.kind, s.call, s.in) ||
+				    n++ % PROCESSES != first)
 					continue;
 				snprintf(what_plays, sizeof(what_plays), "%s on %s, %s", s.call->name, s.kind->name,
 					 s.in->name);
-				if (only && !strstr(what_plays, only))
-					continue;
-				alarm(20);
-				compare(&s, "");
-				no_nowait = true;
-				compare(&s, ", without RWF_NOWAIT");
-				no_nowait = false;
+				if (!only || strstr(what_plays, only))
+					play_one(&s);
 			}
-	}
 	alarm(0);
-	printf("# %d comparisons\n", n_scenes);
-	CHECK_EQ(n_different, 0);
-	CHECK(n_nowait > 0 || only || is & SOCK);
+}
+
+/* All scenes on the kinds that have the bits @is of @mask. Most of the time they
+ * wait, so several processes play. */
+static void play_all(int mask, int is)
+{
+	static const char *const words[] = { "comparisons", "different", "accepted as different" };
+	int sums[3] = { 0 }, results[2], failed = 0;
+
+	CHECK_EQ(pipe(results), 0);
+	for (int i = 0; i < PROCESSES; i++) {
+		fflush(NULL);
+		pid_t pid = fork();
+		CHECK(pid >= 0);
+		if (pid > 0)
+			continue;
+		play_some(mask, is, i);
+		int mine[3] = { n_scenes, n_different, n_accepted };
+		CHECK_EQ(write(results[1], mine, sizeof(mine)), sizeof(mine));
+		exit(0);
+	}
+	for (int status; wait(&status) > 0;)
+		failed += status != 0;
+	CHECK_EQ(failed, 0);
+	for (int i = 0, mine[3]; i < PROCESSES; i++) {
+		CHECK_EQ(read(results[0], mine, sizeof(mine)), sizeof(mine));
+		for (int k = 0; k < 3; k++)
+			sums[k] += mine[k];
+	}
+	for (int k = 0; k < 3; k++)
+		printf("# %d %s\n", sums[k], words[k]);
+	CHECK_EQ(sums[1], 0);
 }
 
 static void tables_sockets(void)

@@ -271,6 +271,7 @@ static inline void two_ways_begin(void)
 	sigset_t usr2;
 
 	CHECK_EQ(sigaction(SIGUSR1, &act, NULL), 0); /* without SA_RESTART */
+	CHECK_EQ(sigaction(SIGUSR2, &act, NULL), 0);
 	signal(SIGPIPE, count_sigpipe);
 	signal(SIGALRM, too_late);
 	sigemptyset(&usr2);
