@@ -99,6 +99,11 @@ void hook_learn(void);
 ssize_t hook_recv(int fd, struct msghdr *msg, int flags);
 ssize_t hook_send(int fd, const struct msghdr *msg, int flags);
 
+/* Memory for the time of one call, which may wait: if the running coroutine is reset
+ * or released meanwhile, it is freed. NULL: ENOMEM. */
+void *hook_alloc(size_t len);
+void hook_free(void *memory);
+
 /* --- lists of buffers ---------------------------------------------------------------- */
 
 static inline size_t hook_iov_len(const struct iovec *iov, int n)
@@ -109,7 +114,7 @@ static inline size_t hook_iov_len(const struct iovec *iov, int n)
 	return len;
 }
 
-/* A copy of the list @iov without its first @done bytes, on the heap; *@n becomes
+/* A copy of the list @iov without its first @done bytes, by hook_alloc; *@n becomes
  * its length. NULL: ENOMEM. */
 struct iovec *hook_iov_rest(const struct iovec *iov, int *n, size_t done);
 

@@ -128,10 +128,12 @@ static struct sets *sets_new(int n, fd_set *read, fd_set *write, fd_set *except)
 {
 	static const short events[3] = { POLLIN, POLLOUT, POLLPRI };
 	size_t len = ((size_t)n + 63) / 64 * 8; /* the kernel reads and writes whole words */
-	struct sets *s = calloc(1, sizeof(*s) + 6 * len + (size_t)n * sizeof(struct pollfd));
+	size_t all = sizeof(struct sets) + 6 * len + (size_t)n * sizeof(struct pollfd);
+	struct sets *s = hook_alloc(all);
 
 	if (!s)
 		return NULL;
+	memset(s, 0, all);
 	s->len = len;
 	s->user[0] = read, s->user[1] = write, s->user[2] = except;
 	for (int i = 0; i < 3; i++) {
@@ -197,7 +199,7 @@ static int hooked_select(int n, fd_set *read, fd_set *write, fd_set *except, int
 		return -1;
 	ready = wait_for_sets(s, n, at_ns, mask);
 	int error = errno;
-	free(s);
+	hook_free(s);
 	errno = ready < 0 ? error : before;
 	return ready;
 }

@@ -13,11 +13,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/uio.h>
+#include <termios.h>
 
 #include "hook.h"
 
 enum {
-	TTY_PIECE = 256, /* what a terminal that says "writable" takes without blocking */
+	/* What a terminal that says "writable" takes without blocking: its room is
+	 * counted in units of 256, and a tab may become eight blanks. */
+	TTY_PIECE = 256,
+	TTY_COOKED_PIECE = TTY_PIECE / 8,
 };
 
 /* libc's own call for this list: the plain one if there is one buffer. */
@@ -102,8 +106,9 @@ static size_t piece_len(int fd, struct hook_kind kind, size_t len)
 {
 	if (kind.is_fifo)
 		return PIPE_BUF;
-	if (kind.is_char && len > TTY_PIECE && isatty(fd))
-		return TTY_PIECE;
+	struct termios t;
+	if (kind.is_char && len > TTY_COOKED_PIECE && tcgetattr(fd, &t) == 0)
+		return t.c_oflag & OPOST ? TTY_COOKED_PIECE : TTY_PIECE;
 	return SIZE_MAX;
 }
 
@@ -147,7 +152,7 @@ static ssize_t write_all(int fd, const struct iovec *all, int n_all, struct hook
 			hook_progress(&wait);
 			if (done >= len)
 				break;
-			free(rest);
+			hook_free(rest);
 			n = n_all;
 			rest = hook_iov_rest(all, &n, done);
 			if (!rest)
@@ -163,7 +168,7 @@ static ssize_t write_all(int fd, const struct iovec *all, int n_all, struct hook
 			break;
 		}
 	}
-	free(rest);
+	hook_free(rest);
 	return done > 0 ? (ssize_t)done : -1;
 }
 

@@ -119,7 +119,7 @@ static ssize_t recv_all(struct hook_wait *wait, struct msghdr *msg, int flags, s
 			m.msg_iovlen = (size_t)n;
 		}
 		ssize_t got = recv_some(wait, &m, flags & ~MSG_WAITALL, done > 0);
-		free(rest);
+		hook_free(rest);
 		if (got <= 0 && done > 0)
 			return (ssize_t)done; /* the error stays for the next call */
 		msg->msg_namelen = m.msg_namelen;
@@ -221,7 +221,7 @@ static ssize_t send_all(int fd, const struct msghdr *msg, int flags)
 			hook_progress(&wait);
 			done += (size_t)put;
 			if (done < len) {
-				free(rest);
+				hook_free(rest);
 				rest = hook_iov_rest(msg->msg_iov, &n, done);
 				m = (struct msghdr){ .msg_iov = rest, .msg_iovlen = (size_t)n };
 			}
@@ -243,7 +243,7 @@ static ssize_t send_all(int fd, const struct msghdr *msg, int flags)
 			}
 		}
 	}
-	free(rest);
+	hook_free(rest);
 	return put < 0 && done == 0 ? -1 : (ssize_t)done;
 }
 

@@ -10,11 +10,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 
+#include "attach.h"
 #include "co_poll.h"
+#include "coroutine.h"
 #include "hook.h"
 #include "sleep.h"
 #include "sys.h"
@@ -122,6 +125,40 @@ bool hook_look(int fd, short events)
 	return p.revents & (events | POLLERR | POLLNVAL | (events & POLLOUT ? 0 : POLLHUP));
 }
 
+/* --- memory ------------------------------------------------------------------------------ */
+
+struct memory {
+	struct co_attachment attachment;
+	char bytes[] __attribute__((aligned(16)));
+};
+
+static const char memories; /* its address is the attachments' owner */
+
+static void drop_memory(struct co_attachment *a)
+{
+	free(a);
+}
+
+void *hook_alloc(size_t len)
+{
+	struct memory *m = malloc(sizeof(*m) + len);
+
+	if (!m)
+		return NULL;
+	m->attachment = (struct co_attachment){ .owner = &memories, .drop = drop_memory };
+	co_attach(co_self(), &m->attachment);
+	return m->bytes;
+}
+
+void hook_free(void *memory)
+{
+	if (!memory)
+		return;
+	struct memory *m = (struct memory *)((char *)memory - offsetof(struct memory, bytes));
+	co_detach(co_self(), &m->attachment);
+	free(m);
+}
+
 struct iovec *hook_iov_rest(const struct iovec *iov, int *n, size_t done)
 {
 	while (*n > 0 && done >= iov->iov_len) {
@@ -129,7 +166,7 @@ struct iovec *hook_iov_rest(const struct iovec *iov, int *n, size_t done)
 		iov++;
 		--*n;
 	}
-	struct iovec *rest = malloc((size_t)(*n + 1) * sizeof(*rest));
+	struct iovec *rest = hook_alloc((size_t)(*n + 1) * sizeof(*rest));
 	if (!rest)
 		return NULL;
 	memcpy(rest, iov, (size_t)*n * sizeof(*rest));

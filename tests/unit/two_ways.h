@@ -169,6 +169,8 @@ static inline bool a_comes_back(struct play *p)
 static inline void end_a(struct play *p)
 {
 	if (p->is_hooked) {
+		while (co_status(p->co_a) != CO_WAITING) /* ready: it looks again now and then */
+			pass_ns(p, 0);
 		CHECK_EQ(co_release(p->co_a), 0);
 		p->co_a = NULL;
 		p->is_back = true;
