@@ -110,9 +110,13 @@ static int hooked_accept(int fd, struct sockaddr *addr, socklen_t *len, int flag
 
 	if (!make_nonblocking(fd))
 		return REAL(accept4)(fd, addr, len, flags);
-	while ((connection = REAL(accept4)(fd, addr, len, flags)) < 0)
+	while ((connection = REAL(accept4)(fd, addr, len, flags)) < 0) {
+		/* AF_UNIX, shut down: only a call that may block is told so. */
+		if (errno == EAGAIN && wait.n_in_vain > 0 && hook_look(fd, POLLRDHUP))
+			errno = EINVAL;
 		if (errno != EAGAIN || hook_wait(&wait) < 0)
 			return -1;
+	}
 	errno = before;
 	return connection;
 }
