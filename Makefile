@@ -205,6 +205,7 @@ WRAP_t_poll_fault := $(WRAP_EPOLL) -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallo
 # shared library.
 WRAP_t_hook_same := -Wl,--wrap=preadv2,--wrap=pwritev2
 WRAP_t_hook_story := $(WRAP_t_hook_same)
+WRAP_t_hook := -Wl,--wrap=epoll_ctl
 LIBS_t_unwind := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with
