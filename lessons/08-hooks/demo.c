@@ -59,7 +59,7 @@ static int pipe_with_late_data(void)
 	if (pipe(p) != 0)
 		fail("pipe");
 	if (fork() == 0) {
-		co_disable_hook_sys(); /* the child's calls are the kernel's */
+		co_disable_hook_sys(); /* a child has copies of our coroutines, switches and all */
 		usleep(50 * 1000);
 		_exit(write(p[1], "x", 1) != 1);
 	}
@@ -202,25 +202,25 @@ static void *write_three_ways(void *arg)
 	int fd = pipe_with_slow_reader(), before = n_ticks;
 
 	ssize_t n = write_libcos_way(fd, bytes, BIG);
-	printf("   libco's way: %zd bytes; meanwhile the other ticked %d times\n", n, n_ticks - before);
+	printf("   libco's loop: %zd bytes; meanwhile the other ticked %d times\n", n, n_ticks - before);
 	close(fd);
 
 	fd = pipe_with_slow_reader(), before = n_ticks;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	n = write_libcos_way(fd, bytes, BIG);
-	printf("   and with O_NONBLOCK: %zd bytes; more than 5 times: %s\n", n, n_ticks - before > 5 ? "yes" : "no");
+	printf("   the same with O_NONBLOCK set: %zd bytes; more than 5 times: %s\n", n, n_ticks - before > 5 ? "yes" : "no");
 	close(fd);
 
 	fd = pipe_with_slow_reader();
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	printf("   but a child's plain write() to such a pipe: %s\n", write_in_child(fd));
+	printf("   a child's plain write() to such a pipe: %s\n", write_in_child(fd));
 	close(fd);
 
 	fd = pipe_with_slow_reader(), before = n_ticks;
 	co_enable_hook_sys();
 	n = write(fd, bytes, BIG);
 	co_disable_hook_sys();
-	printf("   our way: %zd bytes; more than 5 times: %s\n", n, n_ticks - before > 5 ? "yes" : "no");
+	printf("   one hooked write(): %zd bytes; more than 5 times: %s\n", n, n_ticks - before > 5 ? "yes" : "no");
 	close(fd);
 	return arg;
 }
