@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "env.h"
+#include "park.h"
 #include "sys.h"
 
 void co_alarm_init(struct co_alarm *alarm)
@@ -43,16 +44,25 @@ static int make(int lost)
 	return other;
 }
 
+static int set_time(const struct co_alarm *alarm, const struct itimerspec *when)
+{
+	struct co_loop *loop = co_get_epoll_ct();
+
+	if (loop)
+		loop->stats.syscalls++;
+	return timerfd_settime(alarm->fd, TFD_TIMER_ABSTIME, when, NULL);
+}
+
 /* Tell the kernel, by a descriptor that is ours. */
 static int set(struct co_alarm *alarm, const struct itimerspec *when)
 {
-	if (alarm->fd >= 0 && timerfd_settime(alarm->fd, TFD_TIMER_ABSTIME, when, NULL) == 0)
+	if (alarm->fd >= 0 && set_time(alarm, when) == 0)
 		return 0;
 	if (alarm->fd >= 0 && errno != EBADF && errno != EINVAL) /* those: closed behind our back */
 		return -1;
 	alarm->fd = make(alarm->fd);
 	alarm->n_forks = co_n_forks;
-	return alarm->fd < 0 ? -1 : timerfd_settime(alarm->fd, TFD_TIMER_ABSTIME, when, NULL);
+	return alarm->fd < 0 ? -1 : set_time(alarm, when);
 }
 
 int co_alarm_set(struct co_alarm *alarm, int64_t at_ns)

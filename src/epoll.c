@@ -255,7 +255,6 @@ static int set_alarm(struct epoll *ep, int64_t at_ns)
 
 	if (fd < 0)
 		return -1;
-	ep->loop->stats.syscalls++;
 	if (fd == ep->alarm_in_set)
 		return 0;
 	ep->loop->stats.syscalls++;

@@ -66,7 +66,6 @@ static int sleep_until(struct co_loop *loop, int64_t at_ns)
 	alarm = thread_timers->kind->alarm(thread_timers, at_ns);
 	if (alarm < 0)
 		return -1;
-	loop->stats.syscalls++;
 	(void)!sys_read(alarm, &n_fired, sizeof(n_fired));
 	return 0;
 }
