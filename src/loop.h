@@ -82,7 +82,8 @@ struct co_loop_stats {
 	uint64_t turns;    /* begun */
 	uint64_t switches; /* coroutines that a turn has resumed */
 	uint64_t sleeps;   /* times it went to sleep because nobody was ready */
-	uint64_t syscalls; /* system calls made for waiting: to sleep, to look, to be told */
+	uint64_t syscalls; /* system calls of the loop: to sleep, and to tell epoll and timerfd
+			      what for. (co_poll's own looks are not among them) */
 };
 struct co_loop_stats co_loop_stats(void);
 
