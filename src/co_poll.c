@@ -204,8 +204,7 @@ CALLED_FROM_OUTSIDE int co_poll_until(struct pollfd *fds, nfds_t n, int64_t at_n
 
 	if (!loop)
 		return -1;
-	CO_INSIDE(loop->env);
-	return poll_until(fds, n, at_ns, __builtin_return_address(0));
+	return CO_INSIDE(loop->env, poll_until(fds, n, at_ns, __builtin_return_address(0)));
 }
 
 CALLED_FROM_OUTSIDE int co_poll(struct co_loop *loop, struct pollfd *fds, nfds_t n, int timeout_ms)
@@ -216,11 +215,10 @@ CALLED_FROM_OUTSIDE int co_poll(struct co_loop *loop, struct pollfd *fds, nfds_t
 		return -1;
 	if (loop && loop != mine)
 		return co_fail(EXDEV);
-	CO_INSIDE(mine->env);
 	if (timeout_ms == 0)
-		return look_once(mine, fds, n);
-	return poll_until(fds, n, timeout_ms < 0 ? CO_NEVER : co_from_now_ns((int64_t)timeout_ms * 1000000),
-			  __builtin_return_address(0));
+		return CO_INSIDE(mine->env, look_once(mine, fds, n));
+	int64_t at_ns = timeout_ms < 0 ? CO_NEVER : co_from_now_ns((int64_t)timeout_ms * 1000000);
+	return CO_INSIDE(mine->env, poll_until(fds, n, at_ns, __builtin_return_address(0)));
 }
 
 /* For those who have tried already, and will try again: no looking. */
@@ -252,6 +250,5 @@ CALLED_FROM_OUTSIDE int co_wait_until(int fd, short events, int64_t at_ns)
 		return -1;
 	if (fd < 0)
 		return co_fail(EBADF);
-	CO_INSIDE(loop->env);
-	return wait_for_one(fd, events, at_ns, __builtin_return_address(0));
+	return CO_INSIDE(loop->env, wait_for_one(fd, events, at_ns, __builtin_return_address(0)));
 }

@@ -70,7 +70,7 @@ void co_transfer_to(struct co *co)
 	struct co_env *env = co->env;
 	struct co *me = env->running;
 	struct thread_state saved = thread_state_save(env);
-	CO_INSIDE(env);
+	bool was_inside = co_go_in(env);
 
 	co->resumer = me;
 	co->exec.link = &me->exec.ctx; /* I3 */
@@ -84,6 +84,7 @@ void co_transfer_to(struct co *co)
 	CO_ASSERT(env->running == me, "a coroutine comes back to its resumer");
 	co->resumer = NULL;
 	co->exec.link = &coctx_nobody; /* I3: only now */
+	co_come_out(env, was_inside);
 	thread_state_load(env, saved);
 }
 
@@ -105,10 +106,11 @@ int co_suspend(enum co_state state, void *blocked_at)
 		return co_fail(EPERM);
 
 	struct thread_state saved = thread_state_save(me->env);
-	CO_INSIDE(me->env);
+	bool was_inside = co_go_in(me->env);
 	me->blocked_at = blocked_at;
 	transfer_back(me, state);
 	me->blocked_at = NULL;
+	co_come_out(me->env, was_inside);
 	thread_state_load(me->env, saved);
 	return 0;
 }
@@ -147,21 +149,11 @@ static void rewind_to_start(struct co *co)
 	co_set_state(co, CO_NEW);
 }
 
-CALLED_FROM_OUTSIDE int co_create(struct co **out, const struct co_attr *attr, co_fn *fn, void *arg)
+static struct co *co_new(struct co_env *env, const struct co_attr *attr, co_fn *fn, void *arg, void *created_at)
 {
-	static const struct co_attr defaults = { 0 };
-
-	if (!attr)
-		attr = &defaults;
-	if (!out || !fn || attr->stack_size < 0 || attr->stack_size > CO_STACK_MAX)
-		return co_fail(EINVAL);
-	struct co_env *env = co_env_get();
-	if (!env)
-		return -1;
-	CO_INSIDE(env);
 	struct co *co = calloc(1, sizeof(*co));
 	if (!co)
-		return -1;
+		return NULL;
 	co->exec.stack = stack_for(attr);
 	if (!co->exec.stack)
 		goto no_stack;
@@ -173,15 +165,32 @@ CALLED_FROM_OUTSIDE int co_create(struct co **out, const struct co_attr *attr, c
 	annotate_exec_init(&co->exec.tools, false);
 	list_init(&co->queue);
 	co->id = co_env_new_id(env);
-	co->created_at = __builtin_return_address(0);
+	co->created_at = created_at;
 	rewind_to_start(co);
 	list_append(&env->all, &co->in_env); /* I5 */
-	*out = co;
-	return 0;
+	return co;
 
 no_stack:
 	free(co);
-	return -1;
+	return NULL;
+}
+
+CALLED_FROM_OUTSIDE int co_create(struct co **out, const struct co_attr *attr, co_fn *fn, void *arg)
+{
+	static const struct co_attr defaults = { 0 };
+
+	if (!attr)
+		attr = &defaults;
+	if (!out || !fn || attr->stack_size < 0 || attr->stack_size > CO_STACK_MAX)
+		return co_fail(EINVAL);
+	struct co_env *env = co_env_get();
+	if (!env)
+		return -1;
+	struct co *co = CO_INSIDE(env, co_new(env, attr, fn, arg, __builtin_return_address(0)));
+	if (!co)
+		return -1;
+	*out = co;
+	return 0;
 }
 
 /* --- resume, yield -------------------------------------------------------------- */
@@ -241,14 +250,13 @@ static int detach(struct co *co)
 	return 0;
 }
 
-int co_reset(struct co *co)
+/* Both return an errno, or 0. */
+
+static int reset(struct co *co)
 {
-	int error = not_ours(co);
+	int error = detach(co);
 	if (error)
-		return co_fail(error);
-	CO_INSIDE(co->env);
-	if ((error = detach(co)) != 0)
-		return co_fail(error);
+		return error;
 	co_drop_attachments(co);
 	if (co->state == CO_NEW)
 		return 0;
@@ -269,16 +277,30 @@ void co_destroy(struct co *co)
 	free(co);
 }
 
+static int release(struct co *co)
+{
+	int error = detach(co);
+	if (!error)
+		co_destroy(co);
+	return error;
+}
+
+int co_reset(struct co *co)
+{
+	int error = not_ours(co);
+	if (!error)
+		error = CO_INSIDE(co->env, reset(co));
+	return error ? co_fail(error) : 0;
+}
+
 int co_release(struct co *co)
 {
 	int error = not_ours(co);
-	if (error)
-		return co_fail(error);
-	CO_INSIDE(co->env);
-	if ((error = detach(co)) != 0)
-		return co_fail(error);
-	co_destroy(co);
-	return 0;
+	struct co_env *env = error ? NULL : co->env; /* co will be gone */
+
+	if (!error)
+		error = CO_INSIDE(env, release(co));
+	return error ? co_fail(error) : 0;
 }
 
 /* --- questions ---------------------------------------------------------------------- */

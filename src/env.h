@@ -106,28 +106,30 @@ extern struct list co_envs;
  * descriptor that child and parent must not share, compares. */
 extern unsigned co_n_forks;
 
-/* From here to the end of the block the running coroutine is inside the library. */
-#define CO_INSIDE(env_) \
-	__attribute__((cleanup(co_come_out), unused)) struct co_was_inside inside_ = co_go_in(env_)
-
-struct co_was_inside {
-	struct co_env *env;
-	bool was;
-};
-
-static inline struct co_was_inside co_go_in(struct co_env *env)
+/* The running coroutine goes into the library, and comes out again as it was: one
+ * call of the library may make another. */
+static inline bool co_go_in(struct co_env *env)
 {
-	struct co_was_inside before = { env, env->inside };
+	bool was_inside = env->inside;
 	env->inside = true;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	return before;
+	return was_inside;
 }
 
-static inline void co_come_out(struct co_was_inside *before)
+static inline void co_come_out(struct co_env *env, bool was_inside)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	before->env->inside = before->was;
+	env->inside = was_inside;
 }
+
+/* What @call returns, made inside. */
+#define CO_INSIDE(env_, call) \
+	({ \
+		bool was_inside_ = co_go_in(env_); \
+		__typeof__(call) result_ = (call); \
+		co_come_out(env_, was_inside_); \
+		result_; \
+	})
 
 /* This thread's environment, made if missing; NULL, ENOMEM. */
 struct co_env *co_env_get(void);

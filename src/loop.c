@@ -113,7 +113,7 @@ int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
 	if (mine->runner)
 		return co_fail(EBUSY);
 	struct co *me = co_self();
-	CO_INSIDE(mine->env);
+	bool was_inside = co_go_in(mine->env);
 	mine->runner = me;
 	me->abandon = runner_is_gone;
 	do {
@@ -122,6 +122,7 @@ int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
 	} while (go_on > 0);
 	me->abandon = NULL;
 	runner_is_gone(me);
+	co_come_out(mine->env, was_inside);
 	return go_on;
 }
 
@@ -145,10 +146,27 @@ static bool is_held_up(const struct co_loop *loop, const struct co *me)
 	return loop->runner == me || (loop->runner && !me->resumer);
 }
 
+/* Run one turn on main, and look who else could be ready. */
+static int turn_on_main(struct co_loop *loop, struct co *me)
+{
+	int looked;
+
+	loop->runner = me;
+	run_turn(loop);
+	looked = wait_for_anyone(loop, 0);
+	runner_is_gone(me);
+	return looked < 0 ? -1 : 0;
+}
+
+static int queue_up(struct co_loop *loop, struct co *me, void *blocked_at)
+{
+	make_ready(loop, me);
+	return co_suspend(CO_READY, blocked_at);
+}
+
 CALLED_FROM_OUTSIDE int co_reschedule(void)
 {
 	struct co *me = co_self();
-	int looked;
 
 	if (!me)
 		return co_fail(EPERM);
@@ -157,16 +175,9 @@ CALLED_FROM_OUTSIDE int co_reschedule(void)
 		return -1;
 	if (is_held_up(loop, me))
 		return co_fail(EBUSY);
-	CO_INSIDE(loop->env);
-	if (me->resumer) {
-		make_ready(loop, me);
-		return co_suspend(CO_READY, __builtin_return_address(0));
-	}
-	loop->runner = me;
-	run_turn(loop);
-	looked = wait_for_anyone(loop, 0);
-	runner_is_gone(me);
-	return looked < 0 ? -1 : 0;
+	if (!me->resumer)
+		return CO_INSIDE(loop->env, turn_on_main(loop, me));
+	return CO_INSIDE(loop->env, queue_up(loop, me, __builtin_return_address(0)));
 }
 
 /* There is nobody to go back to: main's waiting is running the loop. */
@@ -200,7 +211,7 @@ int co_park(void (*cancel)(struct co *co), void *what, void *blocked_at)
 		return -1; /* co_wake must not be able to fail */
 	if (is_held_up(loop, me))
 		return co_fail(EBUSY);
-	CO_INSIDE(loop->env);
+	bool was_inside = co_go_in(loop->env);
 	me->abandon = cancel;
 	me->waits_in = what;
 	me->blocked_at = blocked_at;
@@ -208,6 +219,7 @@ int co_park(void (*cancel)(struct co *co), void *what, void *blocked_at)
 	me->abandon = NULL;
 	me->waits_in = NULL;
 	me->blocked_at = NULL;
+	co_come_out(loop->env, was_inside);
 	return parked;
 }
 

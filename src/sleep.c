@@ -31,14 +31,9 @@ static void leave_bed(struct co *co)
 	free(s);
 }
 
-static int sleep_until(int64_t at_ns, void *blocked_at)
+static int go_to_bed(struct co *me, int64_t at_ns, void *blocked_at)
 {
-	struct co *me = co_self();
 	int slept = -1;
-
-	if (!me)
-		return co_fail(EPERM);
-	CO_INSIDE(me->env);
 	struct sleeper *s = malloc(sizeof(*s));
 	if (!s)
 		return -1;
@@ -48,6 +43,15 @@ static int sleep_until(int64_t at_ns, void *blocked_at)
 	co_timer_cancel(&s->timer); /* it has fired, or co_park refused */
 	free(s);
 	return slept;
+}
+
+static int sleep_until(int64_t at_ns, void *blocked_at)
+{
+	struct co *me = co_self();
+
+	if (!me)
+		return co_fail(EPERM);
+	return CO_INSIDE(me->env, go_to_bed(me, at_ns, blocked_at));
 }
 
 CALLED_FROM_OUTSIDE int co_sleep_until(int64_t at_ns)
