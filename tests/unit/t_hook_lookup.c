@@ -124,7 +124,7 @@ static void ask_all(struct text *t)
 			add(t, "%d; ", h ? 0 : h_errno);
 			found = &entry;
 			error = 0;
-			int result = gethostbyname2_r(names[i], families[k], &entry, buf + k, sizeof(buf) - 3, &found, &error);
+			int result = gethostbyname2_r(names[i], families[k], &entry, buf + 8 * k, sizeof(buf) - 24, &found, &error);
 			add(t, "%d %d ", result, error);
 			add_host(t, found);
 		}
@@ -396,7 +396,7 @@ static void fork_meanwhile(void)
 }
 
 /* Signals that the program blocks nowhere go to its own thread, never to a helper. */
-static pthread_t handled_by;
+static volatile pthread_t handled_by;
 
 static void note_thread(int signal)
 {

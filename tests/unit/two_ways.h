@@ -36,6 +36,7 @@ struct play {
 
 	bool is_hooked;          /* as coroutines */
 	_Atomic bool is_calling, is_back;
+	_Atomic int n_done;      /* what A has done so far, for B */
 	_Atomic pid_t tid;       /* A's thread */
 	struct co *co_a;
 	pthread_t thread_a;
