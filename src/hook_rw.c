@@ -162,9 +162,9 @@ static ssize_t write_all(int fd, const struct iovec *all, int n_all, struct hook
 				continue; /* a piece: look at once whether it takes another */
 		}
 		if (hook_wait(&wait) < 0) {
-			if (errno == EAGAIN && kind.way == HOOK_LOOKING && done == 0)
-				put = plain_write(fd, iov, n); /* as in reading */
-			done += put > 0 ? (size_t)put : 0;
+			if (errno == EAGAIN && kind.way == HOOK_LOOKING && done == 0 &&
+			    (put = plain_write(fd, iov, n)) > 0) /* as in reading */
+				done = (size_t)put;
 			break;
 		}
 	}
