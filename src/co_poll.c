@@ -124,12 +124,18 @@ static int report_closed(const struct call *call, struct pollfd *fds, nfds_t n)
 	return n_closed;
 }
 
-static bool has_closed(const struct call *call)
+/* Is any of them closed? Perhaps only after it was told something else. */
+static bool has_closed(struct call *call)
 {
-	for (nfds_t i = 0; i < call->n; i++)
-		if (call->seat[i].events & EPOLLNVAL)
-			return true;
-	return false;
+	uint32_t all = 0;
+
+	for (nfds_t i = 0; i < call->n; i++) {
+		struct seat *seat = &call->seat[i];
+		if (co_waiter_is_lost(&seat->waiter))
+			seat->events |= EPOLLNVAL;
+		all |= seat->events;
+	}
+	return all & EPOLLNVAL;
 }
 
 static struct call *begin_call(nfds_t n)
@@ -235,9 +241,7 @@ static int wait_for_one(int fd, short events, int64_t at_ns, void *blocked_at)
 	else if (seated == 0 && call->n == 0)
 		result = events; /* a file */
 	else if (seated == 0 && park(call, at_ns, blocked_at) == 0)
-		result = (int)call->seat[0].events; /* 0: time is over */
-	if (result > 0 && result & POLLNVAL)
-		result = co_fail(EBADF);
+		result = has_closed(call) ? co_fail(EBADF) : (int)call->seat[0].events; /* 0: time is over */
 	end_call(call);
 	return result;
 }

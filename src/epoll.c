@@ -30,6 +30,7 @@ enum {
 struct record {
 	struct list waiters;
 	uint32_t generation; /* I2; counts the files that we have registered under it */
+	uint32_t file;       /* I2; counts the files that it has meant, as far as we were told */
 	bool is_registered;  /* as far as we know */
 };
 
@@ -132,6 +133,7 @@ static int control(struct epoll *ep, int op, int fd, const struct record *record
 /* The number means another file now: I2. */
 static void lose_all_but(struct epoll *ep, struct record *record, const struct co_waiter *newcomer)
 {
+	record->file++;
 	for (struct list *l = record->waiters.next, *next; l != &record->waiters; l = next) {
 		struct co_waiter *waiter = container_of(l, struct co_waiter, node);
 		next = l->next;
@@ -167,9 +169,12 @@ static int arm(struct epoll *ep, int fd, struct record *record, const struct co_
 /* Is our number still an epoll set? Programs that become daemons close all. */
 static bool is_set_open(const struct epoll *ep)
 {
-	int probe = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event event = { 0 };
+	int probe;
 
+	if (ep->fd < 0)
+		return false;
+	probe = epoll_create1(EPOLL_CLOEXEC);
 	if (probe < 0)
 		return true; /* nothing can be said, and no other be made */
 	epoll_ctl(ep->fd, EPOLL_CTL_MOD, probe, &event);
@@ -200,6 +205,14 @@ static int make_set(struct epoll *ep)
 	return 0;
 }
 
+/* Not if the number is another file's by now. */
+static void close_set(struct epoll *ep)
+{
+	if (is_set_open(ep))
+		sys_close(ep->fd);
+	ep->fd = -1;
+}
+
 /* A child of a fork has the parent's set: what it changed there would change
  * the parent's registrations. Closed at once: later, a child that has become a
  * daemon has closed all, and the number may be its log file's. */
@@ -207,8 +220,7 @@ static void leave_parents_set(struct co_at_exit *note)
 {
 	struct epoll *ep = container_of(note, struct epoll, at_exit);
 
-	sys_close(ep->fd);
-	ep->fd = -1;
+	close_set(ep);
 	co_alarm_close(&ep->alarm);
 }
 
@@ -355,7 +367,7 @@ static void close_epoll(struct co_at_exit *note)
 		free(ep->records[i]);
 	free(ep->records);
 	co_alarm_close(&ep->alarm);
-	sys_close(ep->fd);
+	close_set(ep);
 	thread_epoll = NULL;
 	free(ep);
 }
@@ -390,8 +402,10 @@ static int join(struct epoll *ep, struct record *record, struct co_waiter *waite
 {
 	list_append(&record->waiters, &waiter->node);
 	ep->n_waiters++;
-	if (arm(ep, waiter->fd, record, waiter) == 0)
+	if (arm(ep, waiter->fd, record, waiter) == 0) {
+		waiter->file = record->file;
 		return 0;
+	}
 	co_unwatch(waiter);
 	return -1;
 }
@@ -423,8 +437,19 @@ void co_fd_closing(int fd)
 {
 	struct record *record = thread_epoll ? known_record(thread_epoll, fd) : NULL;
 
-	if (record)
-		fire_all(thread_epoll, record, EPOLLNVAL);
+	/* Not in a signal handler that has interrupted us. */
+	if (!record || thread_epoll->loop->env->inside)
+		return;
+	/* Nor in the child of a vfork: it has our memory, and descriptors of its own. */
+	if (thread_epoll->loop->env->tid != (pid_t)syscall(SYS_gettid))
+		return;
+	record->file++;
+	fire_all(thread_epoll, record, EPOLLNVAL);
+}
+
+bool co_waiter_is_lost(const struct co_waiter *waiter)
+{
+	return known_record(thread_epoll, waiter->fd)->file != waiter->file;
 }
 
 void co_epoll_check(void)

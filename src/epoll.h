@@ -25,6 +25,7 @@
 #ifndef CO_EPOLL_H
 #define CO_EPOLL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
@@ -43,7 +44,9 @@ struct co_waiter {
 	 * there is still something to do when the coroutine's turn comes. */
 	void (*fire)(struct co_waiter *waiter, uint32_t events);
 
-	struct list node; /* on its descriptor's list; ours */
+	/* ours */
+	struct list node; /* on its descriptor's list */
+	uint32_t file;    /* which of the files that the number has meant: I2 */
 };
 
 /* Wait with @waiter, whose first three fields are set.
@@ -55,6 +58,11 @@ int co_watch(struct co_waiter *waiter);
 
 /* Wait no more. No harm if it does not. No system call. */
 void co_unwatch(struct co_waiter *waiter);
+
+/* Is the file that @waiter waited for gone, as far as we know? To be asked when its
+ * coroutine runs again: between the news and its turn somebody may have closed the
+ * descriptor, and its number may mean another file. */
+bool co_waiter_is_lost(const struct co_waiter *waiter);
 
 /* Verify what can be verified of I1 and I2 for the calling thread; asserts. */
 void co_epoll_check(void);

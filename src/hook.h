@@ -68,6 +68,10 @@ struct hook_wait {
  *              time is over; EBADF closed meanwhile, or not open for this. */
 int hook_wait(struct hook_wait *wait);
 
+/* Lengths of time, and what libc accepts as one. */
+bool hook_is_valid(const struct timespec *t);
+int64_t hook_ns_of(const struct timespec *t); /* CO_NEVER: too long to count */
+
 /* Ask the descriptor what its user wants, for hook_wait. Errors as there. */
 int hook_ask_user(struct hook_wait *wait);
 

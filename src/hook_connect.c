@@ -136,7 +136,6 @@ HOOKED int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 /* Not only with the hooks on: who waits, may have them on. */
 HOOKED int close(int fd)
 {
-	if (co_may_wait())
-		co_fd_closing(fd);
+	co_fd_closing(fd);
 	return REAL(close)(fd);
 }

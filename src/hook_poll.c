@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/select.h>
 #include <sys/time.h>
@@ -20,21 +21,9 @@ enum {
 	VAIN_NS = 1000 * 1000,
 };
 
-static bool is_valid(const struct timespec *t)
-{
-	return t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < 1000000000;
-}
-
 static int64_t deadline_of(const struct timespec *timeout)
 {
-	int64_t ns;
-
-	if (!timeout)
-		return CO_NEVER;
-	if (__builtin_mul_overflow((int64_t)timeout->tv_sec, 1000000000, &ns) ||
-	    __builtin_add_overflow(ns, timeout->tv_nsec, &ns))
-		return CO_NEVER;
-	return co_from_now_ns(ns);
+	return timeout ? co_from_now_ns(hook_ns_of(timeout)) : CO_NEVER;
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -83,7 +72,7 @@ static int hooked_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *tim
 {
 	int before = errno, ready;
 
-	if (timeout && !is_valid(timeout)) {
+	if (timeout && !hook_is_valid(timeout)) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -186,6 +175,23 @@ static int wait_for_sets(struct sets *s, int n, int64_t at_ns, const sigset_t *m
 	return ready;
 }
 
+/* The kernel looks at no more than the process's table of descriptors has room for,
+ * and programs say select(getdtablesize(), ...) with an fd_set of FD_SETSIZE. */
+static int at_most_table(int n)
+{
+	char line[80];
+	int room = n;
+
+	if (n <= FD_SETSIZE)
+		return n;
+	FILE *f = fopen("/proc/self/status", "re");
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "FDSize: %d", &room) != 1)
+		;
+	if (f)
+		fclose(f);
+	return room < n ? room : n;
+}
+
 static int hooked_select(int n, fd_set *read, fd_set *write, fd_set *except, int64_t at_ns, const sigset_t *mask)
 {
 	int before = errno, ready;
@@ -194,6 +200,7 @@ static int hooked_select(int n, fd_set *read, fd_set *write, fd_set *except, int
 		errno = EINVAL;
 		return -1;
 	}
+	n = at_most_table(n);
 	struct sets *s = sets_new(n, read, write, except);
 	if (!s)
 		return -1;
@@ -242,7 +249,7 @@ HOOKED int pselect(int n, fd_set *restrict read, fd_set *restrict write, fd_set 
 {
 	if (!hook_is_on())
 		return REAL(pselect)(n, read, write, except, timeout, mask);
-	if (timeout && !is_valid(timeout)) {
+	if (timeout && !hook_is_valid(timeout)) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -13,21 +13,6 @@ enum {
 	SLICE_NS = 500 * 1000 * 1000,
 };
 
-static bool is_valid(const struct timespec *t)
-{
-	return t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < 1000000000;
-}
-
-static int64_t ns_of(const struct timespec *t)
-{
-	int64_t ns;
-
-	if (__builtin_mul_overflow((int64_t)t->tv_sec, 1000000000, &ns) ||
-	    __builtin_add_overflow(ns, t->tv_nsec, &ns))
-		return CO_NEVER;
-	return ns;
-}
-
 /* Returns 0 or an errno; leaves errno alone. */
 static int sleep_ns(int64_t ns)
 {
@@ -54,7 +39,7 @@ HOOKED int usleep(useconds_t us)
 
 HOOKED int nanosleep(const struct timespec *t, struct timespec *rest)
 {
-	if (!hook_is_on() || !is_valid(t) || sleep_ns(ns_of(t)) != 0)
+	if (!hook_is_on() || !t || !hook_is_valid(t) || sleep_ns(hook_ns_of(t)) != 0)
 		return REAL(nanosleep)(t, rest);
 	return 0;
 }
@@ -66,7 +51,7 @@ static int sleep_until_clock_shows(clockid_t clock, const struct timespec *t)
 		struct timespec now;
 		if (clock_gettime(clock, &now) != 0)
 			return errno;
-		int64_t left = ns_of(t) - ns_of(&now);
+		int64_t left = hook_ns_of(t) - hook_ns_of(&now);
 		if (left <= 0)
 			return 0;
 		if (clock != CLOCK_MONOTONIC && left > SLICE_NS)
@@ -81,9 +66,9 @@ HOOKED int clock_nanosleep(clockid_t clock, int flags, const struct timespec *t,
 {
 	bool is_time = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME || clock == CLOCK_TAI;
 
-	if (!hook_is_on() || !is_time || (flags & ~TIMER_ABSTIME) || !is_valid(t))
+	if (!hook_is_on() || !is_time || (flags & ~TIMER_ABSTIME) || !t || !hook_is_valid(t))
 		return REAL(clock_nanosleep)(clock, flags, t, rest);
 	if (flags & TIMER_ABSTIME)
 		return sleep_until_clock_shows(clock, t);
-	return sleep_ns(ns_of(t));
+	return sleep_ns(hook_ns_of(t));
 }

@@ -5,6 +5,7 @@
  * Here "try" is MSG_DONTWAIT: the same call, which for once does not block.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -198,7 +199,7 @@ HOOKED ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t buf_len, int
 
 HOOKED ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	if (flags & RECV_PLAINLY || !hook_is_on())
+	if (flags & RECV_PLAINLY || !msg || msg->msg_iovlen > IOV_MAX || !hook_is_on())
 		return REAL(recvmsg)(fd, msg, flags);
 	return hook_recv(fd, msg, flags);
 }
@@ -277,7 +278,7 @@ HOOKED ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 
 HOOKED ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	if (flags & SEND_PLAINLY || !hook_is_on())
+	if (flags & SEND_PLAINLY || !msg || msg->msg_iovlen > IOV_MAX || !hook_is_on())
 		return REAL(sendmsg)(fd, msg, flags);
 	return hook_send(fd, msg, flags);
 }

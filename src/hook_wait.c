@@ -27,6 +27,21 @@ enum {
 	VAIN_NS = 1000 * 1000,
 };
 
+bool hook_is_valid(const struct timespec *t)
+{
+	return t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < 1000000000;
+}
+
+int64_t hook_ns_of(const struct timespec *t)
+{
+	int64_t ns;
+
+	if (__builtin_mul_overflow((int64_t)t->tv_sec, 1000000000, &ns) ||
+	    __builtin_add_overflow(ns, t->tv_nsec, &ns))
+		return CO_NEVER;
+	return ns;
+}
+
 int hook_ask_user(struct hook_wait *w)
 {
 	struct timeval limit = { 0 };
@@ -45,7 +60,7 @@ int hook_ask_user(struct hook_wait *w)
 	}
 	w->deadline_ns = CO_NEVER;
 	if (getsockopt(w->fd, SOL_SOCKET, w->timeout_option, &limit, &len) == 0 && (limit.tv_sec || limit.tv_usec))
-		w->deadline_ns = co_from_now_ns((int64_t)limit.tv_sec * 1000000000 + (int64_t)limit.tv_usec * 1000);
+		w->deadline_ns = co_from_now_ns(hook_ns_of(&(struct timespec){ limit.tv_sec, limit.tv_usec * 1000 }));
 	w->is_known = true;
 	return 0;
 }

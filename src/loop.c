@@ -90,10 +90,19 @@ static int wait_for_anyone(struct co_loop *loop, int64_t at_most_ns)
 	return 1;
 }
 
+/* The callback is the program's: outside of the library. */
+static int call_back(struct co_loop *loop, co_loop_fn *fn, void *arg)
+{
+	co_come_out(loop->env, false);
+	int said = fn(arg);
+	co_go_in(loop->env);
+	return said;
+}
+
 /* What comes between two turns. Returns as wait_for_anyone. */
 static int between_turns(struct co_loop *loop, co_loop_fn *fn, void *arg)
 {
-	if (fn && fn(arg) == -1)
+	if (fn && call_back(loop, fn, arg) == -1)
 		return 0;
 	if (loop->is_stopping)
 		return 0;
@@ -154,7 +163,7 @@ static int turn_on_main(struct co_loop *loop, struct co *me)
 	loop->runner = me;
 	run_turn(loop);
 	looked = wait_for_anyone(loop, 0);
-	runner_is_gone(me);
+	loop->runner = NULL; /* a stop that was asked for is for the next co_eventloop */
 	return looked < 0 ? -1 : 0;
 }
 

@@ -64,6 +64,7 @@ static unsigned one_in; /* random: so many calls of which one fails; 0: none */
 static unsigned fail_at, n_seen; /* or that one, counted from 1 */
 static bool from_then_on;
 static unsigned n_failed, n_errors;
+static bool is_leaving; /* the thread ends: what fails now, fails nobody */
 
 static int error_for(enum kernel_call call)
 {
@@ -87,7 +88,7 @@ static int fails(enum kernel_call call)
 	n_seen++;
 	if (one_in ? rng_below(&r, one_in) != 0 : from_then_on ? n_seen < fail_at : n_seen != fail_at)
 		return 0;
-	n_failed++;
+	n_failed += !is_leaving;
 	return error_for(call);
 }
 
@@ -180,6 +181,7 @@ static void *whole_life(void *arg)
 		close(place[i].from[0]);
 		close(place[i].from[1]);
 	}
+	is_leaving = true;
 	return arg;
 }
 
@@ -189,6 +191,7 @@ static void run_life(bool with_callback)
 	long blocks = n_blocks;
 
 	n_seen = n_failed = n_errors = 0;
+	is_leaving = false;
 	kernel.fails = fails;
 	on_thread(whole_life, with_callback ? &r : NULL);
 	kernel.fails = NULL;
