@@ -44,5 +44,5 @@ TESTS_7 := t_poll t_poll_fault
 NAME_8  := 08-hooks
 FILES_8 := src/hook src/hook_wait src/hook_rw src/hook_socket src/hook_connect src/hook_poll src/hook_sleep src/hook_lookup src/hook_env
 NEEDS_8 := 1 2 3 4 5 6 7
-TESTS_8 := t_hook t_hook_same t_hook_story t_hook_lookup t_hook_fault
+TESTS_8 := t_hook t_hook_same t_hook_story t_hook_lookup t_hook_fault t_hook_close
 HOOKS   := 8

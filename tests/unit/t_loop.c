@@ -591,6 +591,16 @@ static void main_parks_through_a_stop(void)
 	check_trace("ff");
 }
 
+/* Nor does main's co_reschedule use it up. */
+static void reschedule_after_a_stop(void)
+{
+	start(for_ever, "f");
+	CHECK_EQ(co_loop_stop(co_get_epoll_ct()), 0);
+	CHECK_EQ(co_reschedule(), 0);
+	CHECK_EQ(loop(NULL, NULL), 0);
+	check_trace("fff");
+}
+
 /* --- may the caller wait? ---------------------------------------------------------------------------- */
 
 static volatile bool may_wait_on_signal_stack; /* raise() is declared to call nothing of ours */
@@ -826,6 +836,7 @@ static const struct test_case cases[] = {
 	{ "main_parks_for_ever", "main is told when nothing could ever wake it", main_parks_for_ever, 0, 0 },
 	{ "main_is_woken_by_the_wait", "the wait hole can wake main", main_is_woken_by_the_wait, 0, 0 },
 	{ "main_parks_through_a_stop", "stopping the loop does not wake main", main_parks_through_a_stop, 0, 0 },
+	{ "reschedule_after_a_stop", "a stop is for co_eventloop, main's co_reschedule leaves it", reschedule_after_a_stop, 0, 0 },
 	{ "may_wait", "co_may_wait knows signal stacks, the loop's runner and interrupted calls", may_wait, 0, 0 },
 	{ "wait_hole_errors", "the wait hole can end the loop or fail it", wait_hole_errors, 0, 0 },
 	{ "random", "a random schedule runs in the order of a shadow queue", random_schedule, 0, 0 },
