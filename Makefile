@@ -205,7 +205,7 @@ WRAP_t_poll_fault := $(WRAP_EPOLL) -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallo
 # shared library.
 WRAP_t_hook_same := -Wl,--wrap=preadv2,--wrap=pwritev2
 WRAP_t_hook_story := $(WRAP_t_hook_same)
-WRAP_t_hook := -Wl,--wrap=epoll_ctl
+WRAP_t_hook := -Wl,--wrap=epoll_ctl,--wrap=malloc,--wrap=calloc,--wrap=free
 WRAP_t_hook_fault := $(WRAP_t_hook_same) -Wl,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2,--wrap=malloc,--wrap=calloc
 LIBS_t_unwind := -lunwind
 
