@@ -295,7 +295,7 @@ static void many_runs(void)
 		CHECK_EQ(count_fds(), n_fds);
 	}
 	printf("# %d calls failed\n", n_failed);
-	CHECK(n_failed > 100);
+	CHECK(n_failed > rounds(100));
 }
 
 static void calls(void)

@@ -165,10 +165,12 @@ static void same_answers(void)
 {
 	enum { MANY = 50 };
 	struct co *co[MANY];
+	size_t n_fds;
 
 	leave_world(); /* no name server shall be asked */
 	mount_over("/etc/nsswitch.conf", "hosts: files\n");
 	ask_all(&plain_answer);
+	n_fds = count_fds();
 	for (int i = 0; i < MANY; i++)
 		co[i] = start(ask_in_coroutine, NULL);
 	run_loop();
@@ -181,7 +183,7 @@ static void same_answers(void)
 		free(t);
 		CHECK_EQ(co_release(co[i]), 0);
 	}
-	CHECK(count_fds() < 15); /* the eventfds are closed */
+	CHECK(count_fds() < n_fds + 8); /* the eventfds are closed */
 }
 
 /* The answer of gethostbyname is each coroutine's own. */
@@ -226,6 +228,12 @@ static void leave_world(void)
 	char map[40];
 	uid_t uid = getuid();
 
+#if defined(__clang__)
+	/* Its sanitizers are linked in, with a getaddrinfo of their own, as weak
+	 * as that of the hooks. */
+	if (watched_by() && !is_under_valgrind())
+		check_skip("%s: getaddrinfo is its own", watched_by());
+#endif
 	if (unshare(CLONE_NEWNS | CLONE_NEWNET) == 0)
 		goto out;
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET) != 0)
@@ -233,7 +241,7 @@ static void leave_world(void)
 	snprintf(map, sizeof(map), "0 %u 1", uid);
 	write_file("/proc/self/uid_map", map);
 out:
-	CHECK_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	CHECK_EQ(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), 0);
 }
 
 static void mount_over(const char *path, const char *text)
@@ -242,7 +250,7 @@ static void mount_over(const char *path, const char *text)
 
 	snprintf(name, sizeof(name), "/tmp/t_hook_lookup.%d", (int)getpid());
 	write_file(name, text);
-	if (mount(name, path, NULL, MS_BIND, NULL) != 0) {
+	if (mount(name, path, "none", MS_BIND, NULL) != 0) {
 		unlink(name);
 		check_skip("no mount over %s: %s", path, strerror(errno));
 	}
@@ -338,6 +346,7 @@ static void release(void)
 	pthread_t thread;
 
 	make_lookups_slow();
+	size_t n_fds = count_fds();
 	for (int i = 0; i < MANY; i++)
 		co[i] = start(look_up_slow, NULL);
 	for (int i = 0; i < 20; i++)
@@ -361,7 +370,7 @@ static void release(void)
 		CHECK_EQ(co_status(co[i]), CO_DONE);
 		CHECK_EQ(co_release(co[i]), 0);
 	}
-	for (int n = 0; count_fds() >= 15; n++) { /* the last helpers let go */
+	for (int n = 0; count_fds() >= n_fds + 4; n++) { /* the last helpers let go */
 		CHECK(n < 5000);
 		CHECK_EQ(co_sleep_ms(1), 0);
 	}

@@ -634,6 +634,21 @@ static void b_sends_part_and_closes(struct play *p)
 	until_a_is_back(p);
 }
 
+/* The rest that A gets, and the end of the connection, come at once. */
+static void b_sends_part_and_resets(struct play *p)
+{
+	struct linger at_once = { .l_onoff = 1 };
+
+	until_a_sleeps(p);
+	CHECK_EQ(write(p->b, "0123456789", 10), 10);
+	until_a_sleeps(p);
+	CHECK_EQ(setsockopt(p->b, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+	CHECK_EQ(syscall(SYS_write, p->b, "abcdefghij", 10), 10);
+	syscall(SYS_close, p->b);
+	p->b = -1;
+	until_a_is_back(p);
+}
+
 static void a_wants_all_in_time(struct play *p)
 {
 	set_time(p->a, SO_RCVTIMEO, 60);
@@ -814,6 +829,7 @@ static const struct story messages[] = {
 	{ "G05: MSG_WAITALL in three parts, AF_UNIX", before_messages, a_wants_all, b_sends_three_parts, AF_UNIX },
 	{ "G05: MSG_WAITALL, then closed, TCP", before_messages, a_wants_all, b_sends_part_and_closes, AF_INET },
 	{ "G05: MSG_WAITALL, then closed, AF_UNIX", before_messages, a_wants_all, b_sends_part_and_closes, AF_UNIX },
+	{ "G05: MSG_WAITALL, then reset, TCP", before_messages, a_wants_all, b_sends_part_and_resets, AF_INET },
 	{ "G05: MSG_WAITALL, too late, TCP", before_messages, a_wants_all_in_time, b_sends_part, AF_INET },
 	{ "G05: MSG_WAITALL, too late, AF_UNIX", before_messages, a_wants_all_in_time, b_sends_part, AF_UNIX },
 	{ "MSG_PEEK with MSG_WAITALL", before_messages, a_peeks_all, b_sends_three_parts, AF_INET },
