@@ -264,8 +264,8 @@ HOOKED __attribute__((weak)) int getaddrinfo(const char *restrict name, const ch
 		       struct addrinfo **restrict list)
 {
 	bool is_quick = !name || (hints && hints->ai_flags & AI_NUMERICHOST);
-	struct job *job = is_quick || !hook_is_on() ? NULL : job_new(name, service, run_getaddrinfo);
 	int before = errno, result;
+	struct job *job = is_quick || !hook_is_on() ? NULL : job_new(name, service, run_getaddrinfo);
 
 	if (!job)
 		return REAL(getaddrinfo)(name, service, hints, list);

@@ -391,6 +391,9 @@ static void fork_meanwhile(void)
 	pthread_t thread;
 	int status;
 
+#ifdef CO_TSAN
+	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
+#endif
 	make_lookups_slow();
 	for (int i = 0; i < MANY; i++)
 		co[i] = start(look_up_slow, NULL);
