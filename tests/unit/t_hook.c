@@ -942,10 +942,41 @@ static void *write_to_nobody(void *arg)
 	return arg;
 }
 
+static void *write_one(void *arg)
+{
+	struct waiter *w = arg;
+
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	w->got = write(w->fd, "x", 1);
+	w->error = errno;
+	return NULL;
+}
+
 static void write_errors(void)
 {
+	int s[2];
+	char buf[4096] = { 0 };
+
 	signal(SIGPIPE, count_sigpipe);
 	end(start(write_to_nobody, NULL));
+
+	/* A write to AF_UNIX that waits is told without a signal: so does the kernel. */
+	n_sigpipe = 0;
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+	while (send(s[0], buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	struct waiter w = { .fd = s[0] };
+	struct co *co = start(write_one, &w);
+	CHECK_EQ(co_status(co), CO_WAITING);
+	while (recv(s[1], buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	close(s[1]);
+	run_loop();
+	end(co);
+	CHECK_EQ(w.got, -1);
+	CHECK_EQ(w.error, EPIPE);
+	CHECK_EQ(n_sigpipe, 0);
+	close(s[0]);
 }
 
 /* Every call that waits lets others run: G12, G13. */

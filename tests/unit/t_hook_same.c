@@ -1031,6 +1031,8 @@ static const struct situation situations[] = {
 	{ .name = "shut down", .writes = true, .only = SOCK | HAS_B, .before = shut_own },
 	{ .name = "full, then shut down", .writes = true, .only = SOCK | HAS_B | FILLS, .ends_early = true, .before = fill,
 	  .meanwhile = shut_own },
+	{ .name = "full, then shut down by the peer", .writes = true, .only = SOCK | HAS_B | FILLS, .ends_early = true,
+	  .before = fill, .meanwhile = shut_peers },
 	{ .name = "shut down by the peer", .writes = true, .only = SOCK | HAS_B, .before = shut_peers },
 };
 enum { SITUATIONS = sizeof(situations) / sizeof(situations[0]) };
@@ -1060,6 +1062,9 @@ static const struct difference {
 	{ NULL, "unix stream", "full, then shut down", "its poll never says that; only the peer's doing ends ours" },
 	{ NULL, "unix dgram", "full, then shut down", "the same" },
 	{ NULL, "unix seqpacket", "full, then shut down", "the same" },
+	{ NULL, "unix stream", "full, then shut down by the peer", "the same" },
+	{ NULL, "unix dgram", "full, then shut down by the peer", "the same" },
+	{ NULL, "unix seqpacket", "full, then shut down by the peer", "the same" },
 	{ "write", "eventfd", "full, then drained", "what is wrong with the call comes when there is room" },
 	{ "write of 300000", "eventfd", "full, then drained", "the same" },
 	{ "write from nowhere", "eventfd", "full, then drained", "the same" },
