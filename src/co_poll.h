@@ -35,7 +35,8 @@ extern "C" {
  * Errors       EXDEV another thread's loop; EFAULT, EINVAL and ENOMEM as poll(2)
  *              says; ENOSPC from epoll_ctl(2); EBUSY it would have to wait, and the
  *              caller runs the loop (it is in its callback). A signal does not
- *              end the wait: no EINTR. On main also those of co_eventloop.
+ *              end the wait: no EINTR. On main also EDEADLK, nothing could ever
+ *              wake it, and those of co_eventloop.
  * Blocks       yes: parks the coroutine; on main it runs the loop until done.
  * Source       libco co_poll; poll(2). Unlike libco's, timeout 0 is legal. */
 int co_poll(struct co_loop *loop, struct pollfd fds[], nfds_t n, int timeout_ms);
