@@ -88,7 +88,7 @@ substitutes() {
 	gcc -D_GNU_SOURCE $(pkg-config --cflags costep) tests/fixtures/hooks/plain.c "$(pkg-config --variable=hooks costep)" \
 		$(pkg-config --static --libs costep) -Wl,-rpath,"$TREE/lib" -o "$program"
 	run -0 "$program"
-	[ "$output" = done ]
+	[ "$output" = "done" ]
 }
 
 @test "F16: forgetting the hooks is an error when linking, which names the function" {
