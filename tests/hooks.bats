@@ -38,7 +38,7 @@ substitutes() {
 	[[ $names == *"__poll_chk __ppoll_chk __read_chk __recv_chk __recvfrom_chk"* ]]
 	build -O2 -D_FORTIFY_SOURCE=2
 	run -0 "$program"
-	[ "$output" = done ]
+	[ "$output" = "done" ]
 }
 
 @test "F04: and an overflow still ends the program" {
@@ -52,7 +52,7 @@ substitutes() {
 	nm -u "$program.o" | grep -q fcntl64
 	build -O2 -D_FORTIFY_SOURCE=2 -D_FILE_OFFSET_BITS=64
 	run -0 "$program"
-	[ "$output" = done ]
+	[ "$output" = "done" ]
 }
 
 @test "PIE or not, --as-needed, sections thrown away, link-time optimization: they are hooked" {
@@ -62,7 +62,7 @@ substitutes() {
 		# shellcheck disable=SC2086 # words on purpose
 		build $flags
 		run -0 "$program"
-		[ "$output" = done ]
+		[ "$output" = "done" ]
 	done
 }
 
@@ -71,14 +71,14 @@ substitutes() {
 		-Wl,-rpath,"$TREE/lib" -o "$program"
 	readelf -d "$program" | grep -q 'NEEDED.*libcostep.so'
 	run -0 "$program"
-	[ "$output" = done ]
+	[ "$output" = "done" ]
 }
 
 @test "as C++ too" {
 	g++ -x c++ -std=c++17 -D_GNU_SOURCE -I"$include" tests/fixtures/hooks/plain.c -x none "$hooks" "$archive" \
 		-lpthread -ldl -o "$program"
 	run -0 "$program"
-	[ "$output" = done ]
+	[ "$output" = "done" ]
 }
 
 @test "pkg-config knows where the hooks are" {
