@@ -1143,6 +1143,90 @@ static void long_sleeps(void)
 	end(co);
 }
 
+/* A socket that is writable has no exceptions: nobody looks at it for an hour. */
+static void *wait_for_exceptions(void *arg)
+{
+	struct timeval hour = { 3600, 0 };
+	fd_set set;
+
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	FD_ZERO(&set);
+	FD_SET(ends[0], &set);
+	uint64_t before = co_loop_stats().turns;
+	CHECK_EQ(select(ends[0] + 1, NULL, NULL, &set, &hour), 0);
+	CHECK(co_loop_stats().turns - before < 20);
+	CHECK(!FD_ISSET(ends[0], &set));
+	close(ends[0]);
+	close(ends[1]);
+	return arg;
+}
+
+static void waits_are_not_in_vain(void)
+{
+	co_set_clock(&fake_clock);
+	struct co *co = start(wait_for_exceptions, NULL);
+	run_loop();
+	end(co);
+}
+
+/* The mask is for the time of the call: what it lets through ends the call. */
+static int n_usr1;
+
+static void count_usr1(int signal)
+{
+	(void)signal;
+	n_usr1++;
+}
+
+static void *call_with_mask(void *arg)
+{
+	struct pollfd entry = { .fd = ends[0], .events = POLLIN };
+	bool is_select = arg != NULL;
+	sigset_t none, before;
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(ends[0], &set);
+	sigemptyset(&none);
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	if (is_select)
+		CHECK_FAILS(pselect(ends[0] + 1, &set, NULL, NULL, NULL, &none), -1, EINTR);
+	else
+		CHECK_FAILS(ppoll(&entry, 1, NULL, &none), -1, EINTR);
+	CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &before), 0);
+	CHECK(sigismember(&before, SIGUSR1));
+	return arg;
+}
+
+static void masks(void)
+{
+	sigset_t usr1;
+
+	signal(SIGUSR1, count_usr1);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	CHECK_EQ(pthread_sigmask(SIG_BLOCK, &usr1, NULL), 0);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	for (int i = 0; i < 4; i++) {
+		if (i < 2) /* it is there already */
+			raise(SIGUSR1);
+		CHECK_EQ(n_usr1, i);
+		struct co *co = start(call_with_mask, i % 2 ? &usr1 : NULL);
+		if (i >= 2) { /* it comes while the call waits */
+			CHECK_EQ(co_status(co), CO_WAITING);
+			raise(SIGUSR1);
+			CHECK_EQ(co_sleep_ns(0), 0);
+			CHECK_EQ(n_usr1, i); /* others do not have that mask */
+		}
+		run_loop();
+		end(co);
+		CHECK_EQ(n_usr1, i + 1);
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* --- the environment ------------------------------------------------------------------------------------------ */
 
 static void *own_variables(void *arg)
@@ -1307,6 +1391,8 @@ static const struct test_case cases[] = {
 	{ "others_run", "G12, G13: every call that waits lets others run", others_run, 0, NULL },
 	{ "sleeps", "G12: no sleep is early, on any clock, and others run", sleeps, 0, NULL },
 	{ "long_sleeps", "sleeps of hours and days are exact", long_sleeps, 0, NULL },
+	{ "not_in_vain", "who waits for an hour is left alone for an hour", waits_are_not_in_vain, 0, NULL },
+	{ "masks", "G12: a signal that ppoll's or pselect's mask lets through ends the call", masks, 0, NULL },
 	{ "environment", "E13, E14: listed variables are each coroutine's own", environment, 0, NULL },
 	{ "release", "a coroutine that waits in a hooked call can be released", release_while_waiting, 0, NULL },
 };
