@@ -194,7 +194,7 @@ WRAP_t_fault := -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--w
 # Where t_sleep hears which clock is read, and how long a sleep is asked for.
 WRAP_t_sleep := -Wl,--wrap=clock_gettime,--wrap=gettimeofday,--wrap=time,--wrap=syscall \
                 -Wl,--wrap=timerfd_create,--wrap=timerfd_settime
-WRAP_t_sleep_fault := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=syscall \
+WRAP_t_sleep_fault := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=syscall,--wrap=__close \
                       -Wl,--wrap=timerfd_create,--wrap=timerfd_settime
 # Those that tests/unit/kernel.h counts and makes fail.
 WRAP_EPOLL := -Wl,--wrap=epoll_create1,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2

@@ -126,9 +126,26 @@ static void *selects(void *arg)
 	return arg;
 }
 
+/* For how many descriptors the process's table has room: so many the kernel looks at. */
+static int table_len(void)
+{
+	char line[80];
+	int len = 0;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "FDSize: %d", &len) != 1)
+		;
+	if (f)
+		fclose(f);
+	CHECK(len > 0);
+	return len;
+}
+
 /* The number of descriptors says nothing about how long the set is. */
 static void select_beyond_its_set(void)
 {
+	if (table_len() > FD_SETSIZE) /* valgrind has open files with very high numbers */
+		check_skip("the kernel itself would write behind the set, with a table of %d", table_len());
 	CHECK_EQ(pipe(a), 0);
 	struct co *co = start(selects, NULL);
 	strcpy(sets.behind, "written meanwhile");
