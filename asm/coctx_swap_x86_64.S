@@ -281,22 +281,28 @@ co_stop_personality:
 
 
 /*
- * The end of a chain — the resumer of whoever has none.
+ * The ends of a chain — where a backtrace stops, and a name that says why.
  *
- * A suspended execution's link leads to coctx_nobody, whose resume address lies
- * in co_has_no_resumer. Nobody ever runs it: it gives a backtrace a name to end
- * with, and its CFI says that nothing comes after.
+ * A suspended execution has no resumer: its link leads to coctx_nobody, whose
+ * resume address lies in co_has_no_resumer. And if the resumer's bytes are not on
+ * its stack (on a shared one, another's may be there), they must not be walked:
+ * then the link leads to coctx_copied_out. Nobody ever runs these functions; their
+ * CFI says that nothing comes after.
  */
-	.type	co_has_no_resumer, @function
+.macro end_of_chain name, resume_address
+	.type	\name, @function
 	.p2align 4
-co_has_no_resumer:
+\name:
 	.cfi_startproc
 	.cfi_undefined %rip
 	nop
-.Lnobody:
+\resume_address:
 	ud2
 	.cfi_endproc
-	.size	co_has_no_resumer, . - co_has_no_resumer
+	.size	\name, . - \name
+.endm
+	end_of_chain co_has_no_resumer, .Lnobody
+	end_of_chain co_resumer_is_copied_out, .Lcopied_out
 
 
 /* Addresses that C code needs, and cannot name because they have no symbol. */
@@ -313,19 +319,23 @@ co_has_no_resumer:
 coctx_entry:
 	.quad	.Lentry
 
-	/* const struct coctx coctx_nobody. */
-	.globl	coctx_nobody
-	.type	coctx_nobody, @object
-	.size	coctx_nobody, COCTX_SIZE
-coctx_nobody:
+	/* const struct coctx coctx_nobody, coctx_copied_out. */
+.macro context_of name, resume_address
+	.globl	\name
+	.type	\name, @object
+	.size	\name, COCTX_SIZE
+\name:
 	.zero	COCTX_RSP
-	.quad	.Lnobody_stack_top		/* rsp: its stack is one empty word */
-	.quad	.Lnobody			/* rip */
+	.quad	.Lempty_stack			/* rsp: its stack is one empty word */
+	.quad	\resume_address			/* rip */
 	.long	0x1f80				/* mxcsr and x87cw as Linux starts a program */
 	.short	0x037f
 	.zero	COCTX_SIZE - COCTX_X87CW - 2
+.endm
+	context_of coctx_nobody, .Lnobody
+	context_of coctx_copied_out, .Lcopied_out
 	.quad	0
-.Lnobody_stack_top:
+.Lempty_stack:
 
 	/* The stack need not be executable. Without this section the linker
 	 * would make the stack of the whole program so. */

@@ -55,8 +55,9 @@ void coctx_swap(struct coctx *from, const struct coctx *to);
  * exception masks) that the caller has now, as a new thread would. */
 void coctx_make(struct coctx *ctx, void *stack_top, coctx_entry_fn *fn, void *arg, const struct coctx *const *link);
 
-/* The end of every chain of resumers: a context that is never swapped to. */
-extern const struct coctx coctx_nobody;
+/* Two contexts that are never swapped to, for links to lead to: the end of every chain
+ * of resumers, and a resumer whose stack holds another's bytes at the moment. */
+extern const struct coctx coctx_nobody, coctx_copied_out;
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

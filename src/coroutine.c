@@ -65,20 +65,32 @@ static void thread_state_load(const struct co_env *env, struct thread_state s)
 	errno = s.error;
 }
 
-void co_transfer_to(struct co *co)
+/* @who runs, instead of @other, which is in @state now. */
+static void now_runs(struct co *who, struct co *other, enum co_state state)
+{
+	co_set_state(other, state);
+	co_set_state(who, CO_RUNNING);
+	who->env->running = who;
+}
+
+int co_transfer_to(struct co *co)
 {
 	struct co_env *env = co->env;
 	struct co *me = env->running;
+	enum co_state before = co->state;
 	struct thread_state saved = thread_state_save(env);
 	bool was_inside = co_go_in(env);
 
 	co->resumer = me;
 	co->exec.link = &me->exec.ctx; /* I3 */
 	co->n_resumes++;
-	co_set_state(me, CO_NORMAL);
-	co_set_state(co, CO_RUNNING);
-	env->running = co;
-	co_swap(&me->exec, &co->exec);
+	now_runs(co, me, CO_NORMAL);
+	int swapped = co_swap(&me->exec, &co->exec);
+	if (swapped != 0) { /* it has not begun */
+		saved.error = errno;
+		co->n_resumes--;
+		now_runs(me, co, before);
+	}
 
 	/* Back. Whoever left has already made me the running one again. */
 	CO_ASSERT(env->running == me, "a coroutine comes back to its resumer");
@@ -86,17 +98,19 @@ void co_transfer_to(struct co *co)
 	co->exec.link = &coctx_nobody; /* I3: only now */
 	co_come_out(env, was_inside);
 	thread_state_load(env, saved);
+	return swapped;
 }
 
 /* Go back to the resumer of @me, the running coroutine. */
-static void transfer_back(struct co *me, enum co_state state)
+static int transfer_back(struct co *me, enum co_state state)
 {
 	struct co *resumer = me->resumer;
 
-	co_set_state(me, state);
-	co_set_state(resumer, CO_RUNNING);
-	me->env->running = resumer;
-	co_swap(&me->exec, &resumer->exec);
+	now_runs(resumer, me, state);
+	if (co_swap(&me->exec, &resumer->exec) == 0)
+		return 0;
+	now_runs(me, resumer, CO_NORMAL); /* still */
+	return -1;
 }
 
 int co_suspend(enum co_state state, void *blocked_at)
@@ -108,11 +122,13 @@ int co_suspend(enum co_state state, void *blocked_at)
 	struct thread_state saved = thread_state_save(me->env);
 	bool was_inside = co_go_in(me->env);
 	me->blocked_at = blocked_at;
-	transfer_back(me, state);
+	int swapped = transfer_back(me, state);
+	if (swapped != 0)
+		saved.error = errno;
 	me->blocked_at = NULL;
 	co_come_out(me->env, was_inside);
 	thread_state_load(me->env, saved);
-	return 0;
+	return swapped;
 }
 
 /* The first C function on a new stack. Never returns: below it there is only
@@ -204,8 +220,7 @@ int co_resume(struct co *co)
 		return co_fail(EINVAL);
 	if (co->state != CO_NEW && co->state != CO_SUSPENDED)
 		return co_fail(EBUSY);
-	co_transfer_to(co);
-	return 0;
+	return co_transfer_to(co);
 }
 
 CALLED_FROM_OUTSIDE int co_yield_ct(void)

@@ -15,7 +15,7 @@ const struct co_debug_layout co_debug_layout __attribute__((used)) = {
 	.magic = "costep layout",
 	.version = CO_DEBUG_VERSION,
 	.n_states = CO_DEBUG_STATES,
-	.n_fields = 38,
+	.n_fields = 40,
 	.field_size = sizeof(struct co_debug_field),
 	.envs = &co_envs,
 	.states = {
@@ -46,6 +46,8 @@ const struct co_debug_layout co_debug_layout __attribute__((used)) = {
 		FIELD("stack", struct co_stack, lo),
 		FIELD("stack", struct co_stack, hi),
 		FIELD("stack", struct co_stack, guard_len),
+		FIELD("stack", struct co_stack, save_buffer),
+		FIELD("stack", struct co_stack, save_len),
 		WHOLE("co", struct co),
 		NAMED("co.ctx", struct co, exec.ctx),
 		NAMED("co.stack", struct co, exec.stack),

@@ -21,7 +21,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-enum { CO_DEBUG_VERSION = 1, CO_DEBUG_STATES = 7, CO_DEBUG_FIELDS = 40 };
+enum { CO_DEBUG_VERSION = 1, CO_DEBUG_STATES = 7, CO_DEBUG_FIELDS = 64 };
 
 struct co_debug_field {
 	char name[24];   /* "struct.field", e.g. "co.state"; "sizeof.co" for a whole struct */

@@ -207,7 +207,9 @@ void co_env_check(void)
 	const struct co *co = env->running;
 	for (; co->resumer; co = co->resumer, n_normal++) {
 		CO_ASSERT(co->resumer->state == CO_NORMAL, "I2: a resumer is NORMAL");
-		CO_ASSERT(co->exec.link == &co->resumer->exec.ctx, "I3: the link leads to the resumer");
+		bool is_out = co->resumer->exec.stack->save_len > 0;
+		CO_ASSERT(co->exec.link == (is_out ? &coctx_copied_out : &co->resumer->exec.ctx),
+			  "I3: the link leads to the resumer");
 	}
 	CO_ASSERT(co == &env->main, "I2: the chain ends at main");
 	if (env->running != &env->main)

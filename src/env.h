@@ -12,9 +12,10 @@
  *  I1  Exactly one coroutine of an environment is RUNNING: env->running.
  *  I2  The NORMAL ones are those on the chain running->resumer->...->main,
  *      and no others. The chain ends at main, which has no resumer.
- *  I3  exec.link is &resumer->exec.ctx while there is a resumer, and
- *      &coctx_nobody otherwise. It is cleared by the resumer, after the swap:
- *      while a swap is under way, a backtrace needs it.
+ *  I3  exec.link is &resumer->exec.ctx while there is a resumer (or, while the
+ *      resumer's bytes are not on its stack but in its save_buffer,
+ *      &coctx_copied_out), and &coctx_nobody otherwise. It is cleared by the
+ *      resumer, after the swap: while a swap is under way, a backtrace needs it.
  *  I4  A coroutine is linked in `queue` only when READY, and has an
  *      `abandon` only in the middle of a call that must be told when it will
  *      never return: when WAITING, when woken and not yet run, or while it
@@ -154,13 +155,13 @@ void co_env_check(void);
 /* coroutine.c, for the loop: */
 
 /* Resume a coroutine that may be resumed, in whatever way it was suspended.
- * The caller has checked thread and state. */
-void co_transfer_to(struct co *co);
+ * The caller has checked thread and state. Errors: ENOMEM, from co_swap. */
+int co_transfer_to(struct co *co);
 
 /* Suspend the running coroutine in @state and go back to its resumer.
  *
  * @blocked_at  for debuggers: the return address of the public call.
- * Errors       EPERM in main or without an environment. */
+ * Errors       EPERM in main or without an environment; ENOMEM, from co_swap. */
 int co_suspend(enum co_state state, void *blocked_at);
 
 /* Write co->state: the one place that does. */

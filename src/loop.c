@@ -60,17 +60,30 @@ static void runner_is_gone(struct co *runner)
 	thread_loop->is_stopping = false;
 }
 
+/* There was no memory to go on with @first (a shared stack's bytes must be put
+ * somewhere). Nobody is lost: all are ready, in their order. */
+static int end_turn_early(struct co_loop *loop, struct list *first)
+{
+	loop->stats.switches--;
+	list_insert(&loop->turn, first);
+	list_splice(&loop->turn, &loop->ready);
+	list_splice(&loop->ready, &loop->turn); /* I2 */
+	return -1;
+}
+
 /* Run everything that is ready now, once. What becomes ready meanwhile waits
  * for the next turn: else two coroutines that wake each other would keep
  * timers and descriptors from ever being looked at. */
-static void run_turn(struct co_loop *loop)
+static int run_turn(struct co_loop *loop)
 {
 	loop->stats.turns++;
 	list_splice(&loop->turn, &loop->ready);
 	for (struct list *l; (l = list_pop(&loop->turn));) {
 		loop->stats.switches++;
-		co_transfer_to(container_of(l, struct co, queue));
+		if (co_transfer_to(container_of(l, struct co, queue)) != 0)
+			return end_turn_early(loop, l);
 	}
+	return 0;
 }
 
 /* Let time and the outside world make somebody ready; if nobody is, sleep for
@@ -126,8 +139,9 @@ int co_eventloop(struct co_loop *loop, co_loop_fn *fn, void *arg)
 	mine->runner = me;
 	me->abandon = runner_is_gone;
 	do {
-		run_turn(mine);
-		go_on = between_turns(mine, fn, arg);
+		go_on = run_turn(mine);
+		if (go_on == 0)
+			go_on = between_turns(mine, fn, arg);
 	} while (go_on > 0);
 	me->abandon = NULL;
 	runner_is_gone(me);
@@ -161,8 +175,9 @@ static int turn_on_main(struct co_loop *loop, struct co *me)
 	int looked;
 
 	loop->runner = me;
-	run_turn(loop);
-	looked = wait_for_anyone(loop, 0);
+	looked = run_turn(loop);
+	if (looked == 0)
+		looked = wait_for_anyone(loop, 0);
 	loop->runner = NULL; /* a stop that was asked for is for the next co_eventloop */
 	return looked < 0 ? -1 : 0;
 }
@@ -170,7 +185,10 @@ static int turn_on_main(struct co_loop *loop, struct co *me)
 static int queue_up(struct co_loop *loop, struct co *me, void *blocked_at)
 {
 	make_ready(loop, me);
-	return co_suspend(CO_READY, blocked_at);
+	if (co_suspend(CO_READY, blocked_at) == 0)
+		return 0;
+	list_remove(&me->queue); /* I1: it has not gone */
+	return -1;
 }
 
 CALLED_FROM_OUTSIDE int co_reschedule(void)
@@ -197,8 +215,9 @@ static int park_main(struct co_loop *loop, struct co *me)
 	loop->runner = me;
 	loop->is_main_parked = true;
 	while (loop->is_main_parked && go_on > 0) {
-		run_turn(loop);
-		if (loop->is_main_parked)
+		if (run_turn(loop) != 0)
+			go_on = -1;
+		else if (loop->is_main_parked)
 			go_on = wait_for_anyone(loop, CO_NEVER);
 	}
 	loop->runner = NULL;

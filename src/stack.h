@@ -36,12 +36,13 @@ struct co_stack;
 
 /* What a kind of stack does its own way. */
 struct co_stack_ops {
-	/* Leave @from and go on as @to, whose stack this is. NULL: a plain
-	 * coctx_swap does it. The hole that shared stacks fill (lesson 10).
+	/* Leave @from and go on as @to, whose stack this is: all that co_swap
+	 * does, and its result. NULL: a plain coctx_swap does it. The hole that
+	 * shared stacks fill (lesson 10).
 	 * It calls annotate_leave right before its coctx_swap, not earlier: a
 	 * sanitizer that has been told of the switch would take the rest of
 	 * this function's work for the other execution's. */
-	void (*enter)(struct co_exec *from, struct co_exec *to);
+	int (*enter)(struct co_exec *from, struct co_exec *to);
 	/* What the one whose stack this is has left on it means nothing any
 	 * more. NULL: nothing to do. */
 	void (*forget)(struct co_stack *stack);
@@ -55,6 +56,10 @@ struct co_stack {
 	char *lo, *hi;
 	size_t guard_len; /* bytes below lo that fault when touched; 0: not ours */
 	const struct co_stack_ops *ops;
+	/* While another execution's bytes are in [lo, hi): where this one's are. For
+	 * shared stacks (lesson 10), and for debuggers. */
+	char *save_buffer;
+	size_t save_len; /* those just below hi that are there now; 0: all are in place */
 };
 
 /* Where a coroutine's stack comes from; the first field of whatever a user

@@ -10,13 +10,12 @@ void co_swap_arrived(struct co_exec *me)
 	annotate_arrive(&me->tools);
 }
 
-void co_swap(struct co_exec *from, struct co_exec *to)
+int co_swap(struct co_exec *from, struct co_exec *to)
 {
-	if (to->stack->ops->enter) {
-		to->stack->ops->enter(from, to);
-	} else {
-		annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
-		coctx_swap(&from->ctx, &to->ctx);
-	}
+	if (to->stack->ops->enter)
+		return to->stack->ops->enter(from, to);
+	annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
+	coctx_swap(&from->ctx, &to->ctx);
 	co_swap_arrived(from);
+	return 0;
 }

@@ -302,9 +302,10 @@ static struct {
 	struct co_stack stack;
 	struct co_stack *inner; /* where the bytes really are */
 	int n_got, n_put, n_down, n_up, n_forgot;
+	bool is_full; /* there is no way in */
 } odd;
 
-static void odd_enter(struct co_exec *from, struct co_exec *to)
+static int odd_enter(struct co_exec *from, struct co_exec *to)
 {
 	struct co *leaves = container_of(from, struct co, exec), *comes = container_of(to, struct co, exec);
 
@@ -318,8 +319,14 @@ static void odd_enter(struct co_exec *from, struct co_exec *to)
 		CHECK_EQ(from->link, &to->ctx);
 		odd.n_up++;
 	}
+	if (odd.is_full) {
+		errno = ENOMEM;
+		return -1;
+	}
 	annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
 	coctx_swap(&from->ctx, &to->ctx);
+	co_swap_arrived(from);
+	return 0;
 }
 
 static void odd_put(struct co_stack *stack)
@@ -375,6 +382,58 @@ static void stacks_own_way(void)
 	release(outer);
 	CHECK_EQ(odd.n_put, 1);
 	release(inner);
+}
+
+/* The one that @arg is yields to it in vain, then well. */
+static void *yield_in_vain(void *arg)
+{
+	odd.is_full = true;
+	errno = EXDEV;
+	CHECK_FAILS(co_yield_ct(), -1, ENOMEM);
+	CHECK_EQ(co_self()->resumer, arg);
+	CHECK_EQ(co_status(arg), CO_NORMAL);
+	CHECK(co_self()->blocked_at == NULL);
+	co_env_check();
+	odd.is_full = false;
+	yield();
+	return arg;
+}
+
+static void *resume_it(void *arg)
+{
+	struct co *inner = make(yield_in_vain, co_self());
+
+	(void)arg;
+	resume(inner);
+	CHECK_EQ(co_status(inner), CO_SUSPENDED);
+	resume(inner);
+	CHECK_EQ(co_status(inner), CO_DONE);
+	release(inner);
+	return NULL;
+}
+
+static void no_way_in(void)
+{
+	struct co *outer;
+	struct co_attr attr = { .share_stack = &odd.source };
+
+	odd.source.get = odd_get;
+	CHECK_EQ(co_create(&outer, &attr, resume_it, NULL), 0);
+	odd.is_full = true;
+	for (int i = 0; i < 3; i++) {
+		errno = EXDEV;
+		CHECK_FAILS(co_resume(outer), -1, ENOMEM);
+		CHECK_EQ(co_status(outer), CO_NEW);
+		CHECK_EQ(outer->n_resumes, 0);
+		CHECK(outer->resumer == NULL);
+		CHECK_EQ(co_status(co_self()), CO_RUNNING);
+		CHECK_EQ(co_id(co_self()), 0);
+		co_env_check();
+	}
+	odd.is_full = false;
+	resume(outer);
+	CHECK_EQ(co_status(outer), CO_DONE);
+	release(outer);
 }
 
 /* --- what belongs to a coroutine ------------------------------------------------- */
@@ -858,6 +917,7 @@ static const struct test_case cases[] = {
 	{ "any_depth", "resumes nest to any depth", any_depth, 0, NULL },
 	{ "stacks_own_way", "a stack's own way in is taken, with resumer and link in place meanwhile", stacks_own_way, 0,
 	  NULL },
+	{ "no_way_in", "no way in: resume and yield say ENOMEM, and nothing has changed", no_way_in, 0, NULL },
 	{ "own_errno", "errno is the coroutine's own", own_errno, 0, NULL },
 	{ "own_rounding", "the rounding mode is the coroutine's own, at first its maker's", own_rounding, 0, NULL },
 	{ "inside_qsort", "five coroutines yield inside qsort and all arrays end up sorted", inside_qsort, 0, NULL },

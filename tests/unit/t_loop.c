@@ -807,6 +807,92 @@ static void runner_released(void)
 	}
 }
 
+/* --- a stack that cannot always be entered ------------------------------------------- */
+
+static struct {
+	struct co_stack_source source;
+	struct co_stack stack, *inner;
+	bool is_full;
+} tight;
+
+static int tight_enter(struct co_exec *from, struct co_exec *to)
+{
+	if (tight.is_full) {
+		errno = ENOMEM;
+		return -1;
+	}
+	annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
+	coctx_swap(&from->ctx, &to->ctx);
+	co_swap_arrived(from);
+	return 0;
+}
+
+static void tight_put(struct co_stack *stack)
+{
+	CHECK_EQ(stack, &tight.stack);
+	tight.inner->ops->put(tight.inner);
+}
+
+static struct co_stack *tight_get(struct co_stack_source *source)
+{
+	static const struct co_stack_ops ops = { .enter = tight_enter, .put = tight_put };
+
+	CHECK_EQ(source, &tight.source);
+	tight.inner = co_stack_get(CO_STACK_DEFAULT);
+	tight.stack = *tight.inner;
+	tight.stack.ops = &ops;
+	return &tight.stack;
+}
+
+static void *reschedules_in_vain(void *arg)
+{
+	tight.is_full = true;
+	CHECK_FAILS(co_reschedule(), -1, ENOMEM); /* its resumer's stack is the tight one */
+	CHECK_EQ(co_status(co_self()), CO_RUNNING);
+	co_loop_check();
+	CHECK_FAILS(co_park(cancel, NULL, NULL), -1, ENOMEM);
+	CHECK(!co_self()->abandon);
+	tight.is_full = false;
+	return arg;
+}
+
+static void *starts_another(void *arg)
+{
+	struct co *other = start(reschedules_in_vain, NULL);
+
+	CHECK_EQ(co_status(other), CO_DONE);
+	CHECK_EQ(co_release(other), 0);
+	return three_rounds(arg);
+}
+
+static void no_memory(void)
+{
+	struct co_attr attr = { .share_stack = &tight.source };
+	struct co *co[3];
+
+	tight.source.get = tight_get;
+	CHECK_EQ(co_create(&co[1], &attr, starts_another, "b"), 0);
+	co[0] = start(three_rounds, "a");
+	CHECK_EQ(co_resume(co[1]), 0);
+	co[2] = start(three_rounds, "c");
+	check_trace("abc");
+	tight.is_full = true;
+	uint64_t switches = co_loop_stats().switches;
+	CHECK_FAILS(loop(NULL, NULL), -1, ENOMEM);
+	CHECK_FAILS(loop(NULL, NULL), -1, ENOMEM);
+	CHECK_EQ(co_loop_stats().switches - switches, 1);
+	check_trace("a");
+	CHECK_FAILS(co_reschedule(), -1, ENOMEM);
+	CHECK_FAILS(co_park(cancel, NULL, NULL), -1, ENOMEM); /* main's waiting is running the loop */
+	check_trace("");
+	CHECK_EQ(co_status(co[1]), CO_READY);
+	tight.is_full = false;
+	CHECK_EQ(loop(NULL, NULL), 0);
+	check_trace("bcabcabc");
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(co_release(co[i]), 0);
+}
+
 static const struct test_case cases[] = {
 	{ "callback", "the callback is called after each turn, and -1 ends the loop", callback, 0, 0 },
 	{ "callback_values", "only -1 ends the loop", callback_values, 0, 0 },
@@ -839,6 +925,7 @@ static const struct test_case cases[] = {
 	{ "reschedule_after_a_stop", "a stop is for co_eventloop, main's co_reschedule leaves it", reschedule_after_a_stop, 0, 0 },
 	{ "may_wait", "co_may_wait knows signal stacks, the loop's runner and interrupted calls", may_wait, 0, 0 },
 	{ "wait_hole_errors", "the wait hole can end the loop or fail it", wait_hole_errors, 0, 0 },
+	{ "no_memory", "who cannot be resumed for want of memory stays ready, and all keep their order", no_memory, 0, 0 },
 	{ "random", "a random schedule runs in the order of a shadow queue", random_schedule, 0, 0 },
 };
 
