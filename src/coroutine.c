@@ -109,6 +109,7 @@ static int transfer_back(struct co *me, enum co_state state)
 	now_runs(resumer, me, state);
 	if (co_swap(&me->exec, &resumer->exec) == 0)
 		return 0;
+	CO_ASSERT(state != CO_DONE, "there is memory to go back when a function has returned");
 	now_runs(me, resumer, CO_NORMAL); /* still */
 	return -1;
 }
