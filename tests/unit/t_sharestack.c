@@ -56,11 +56,13 @@ void __wrap_free(void *p)
 enum { SIZE = 64 * 1024 };
 
 static struct co_stack_source *shared;
+static long n_blocks_then;
 
 static void share(int count)
 {
 	shared = co_alloc_sharestack(count, SIZE);
 	CHECK(shared != NULL);
+	n_blocks_then = n_blocks;
 }
 
 static struct co *make(co_fn *fn, void *arg)
@@ -87,6 +89,7 @@ static void release(struct co *co)
 static void end(void)
 {
 	CHECK_EQ(co_free_sharestack(shared), 0);
+	CHECK_EQ(n_blocks, n_blocks_then - 1);
 	CHECK_EQ(co_stack_stats().lent, 0);
 	co_env_check();
 	co_stack_check();
@@ -297,6 +300,7 @@ static void far_resumer(void)
 
 	share(1);
 	CHECK_EQ(co_create(&middle, NULL, middle_fn, NULL), 0);
+	n_blocks_then += 2; /* its stack's slab, and a list of slabs of that size */
 	struct co *outer = make(outer_fn, middle);
 	inner = make(yield_once, NULL);
 	resume(outer);
@@ -349,20 +353,29 @@ static void *resume_it(void *arg)
 	return arg;
 }
 
+static void *yield_then_resume_it(void *arg)
+{
+	CHECK_EQ(co_yield_ct(), 0);
+	return resume_it(arg);
+}
+
 /* Of equals, not the one that the resumer stands on. */
 static void not_the_resumers(void)
 {
-	share(2);
-	struct co *other = make(yield_once, NULL);
-	resume(other);
-	struct co *b = make(yield_once, NULL), *a = make(resume_it, b);
-	resume(a); /* slot 1, which has nobody; then both have one, and a stands on 1 */
-	CHECK_EQ(stack_of(b)->hi, stack_of(other)->hi);
-	CHECK_EQ(stats().hops, 0);
-	release(a);
-	release(b);
-	release(other);
-	end();
+	for (int first = 0; first < 2; first++) {
+		share(2);
+		struct co *b = make(yield_once, NULL), *other = make(yield_once, NULL);
+		struct co *a = make(yield_then_resume_it, b);
+		resume(first ? a : other); /* each has a slot for itself, in either order */
+		resume(first ? other : a);
+		resume(a);
+		CHECK_EQ(stack_of(b)->hi, stack_of(other)->hi);
+		CHECK_EQ(stats().hops, 0);
+		release(a);
+		release(b);
+		release(other);
+		end();
+	}
 }
 
 /* --- released, reset -------------------------------------------------------------------------------- */
@@ -570,6 +583,36 @@ static void no_memory_to_yield(void)
 	end();
 }
 
+/* One that has hopped away long ago is not told of another's failure. */
+static void *resume_then_fail(void *arg)
+{
+	struct co **others = arg;
+
+	CHECK_EQ(co_resume(others[0]), 0); /* it hops back, by its yield */
+	volatile char *more = alloca(4096); /* than its buffer has room for */
+	more[0] = 1;
+	no_memory = true;
+	CHECK_FAILS(co_resume(others[1]), -1, ENOMEM);
+	no_memory = false;
+	return arg;
+}
+
+static void no_memory_of_another(void)
+{
+	share(1);
+	struct co *others[2] = { make(grow, NULL), make(yield_once, NULL) };
+	struct co *a = make(resume_then_fail, others);
+	resume(a);
+	CHECK_EQ(co_status(a), CO_DONE);
+	for (int i = 0; i < 4; i++)
+		resume(others[0]);
+	CHECK_EQ(co_status(others[0]), CO_DONE);
+	release(a);
+	release(others[0]);
+	release(others[1]);
+	end();
+}
+
 static void no_memory_from_main(void)
 {
 	share(1);
@@ -607,8 +650,10 @@ static void no_memory_at_first(void)
 	no_memory = false;
 	CHECK_EQ(stats().coroutines, 0);
 	CHECK_EQ(n_blocks, before);
-	if (!watched_by()) /* their malloc ends the program */
+	if (!watched_by()) { /* their malloc ends the program */
 		CHECK_FAILS(co_alloc_sharestack(1 << 30, CO_STACK_MAX), NULL, ENOMEM); /* more than there are addresses */
+		n_blocks_then += n_blocks - before; /* perhaps a list of slabs of that size */
+	}
 	end();
 }
 
@@ -802,6 +847,7 @@ static const struct test_case cases[] = {
 	  NULL },
 	{ "no_memory_to_yield", "no memory to copy out whoever yields: ENOMEM, nothing has changed", no_memory_to_yield, 0,
 	  NULL },
+	{ "no_memory_of_another", "who has hopped away is not told of a later failure", no_memory_of_another, 0, NULL },
 	{ "no_memory_from_main", "no memory to copy out the occupant: ENOMEM, nothing has changed", no_memory_from_main, 0,
 	  NULL },
 	{ "no_memory_at_first", "no memory for a shared stack, or for a coroutine on one: ENOMEM", no_memory_at_first, 0,
