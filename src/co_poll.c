@@ -15,6 +15,7 @@
 
 #include "epoll.h"
 #include "park.h"
+#include "sleep.h"
 #include "sys.h"
 #include "timer.h"
 
@@ -255,4 +256,24 @@ CALLED_FROM_OUTSIDE int co_wait_until(int fd, short events, int64_t at_ns)
 	if (fd < 0)
 		return co_fail(EBADF);
 	return CO_INSIDE(loop->env, wait_for_one(fd, events, at_ns, __builtin_return_address(0)));
+}
+
+/* Without a record of @fd (no memory, no descriptor left) nothing can be noticed. */
+static int doze(int fd, int64_t ns)
+{
+	uint32_t before, now;
+	bool is_known = co_file_of(fd, &before) == 0;
+
+	if (co_sleep_ns(ns) != 0)
+		return -1;
+	return is_known && co_file_of(fd, &now) == 0 && now != before ? co_fail(EBADF) : 0;
+}
+
+CALLED_FROM_OUTSIDE int co_doze(int fd, int64_t ns)
+{
+	struct co_loop *loop = co_get_epoll_ct();
+
+	if (!loop)
+		return -1;
+	return CO_INSIDE(loop->env, doze(fd, ns));
 }

@@ -52,6 +52,12 @@ int co_poll_until(struct pollfd fds[], nfds_t n, int64_t at_ns);
  * Errors       EBADF @fd is not open, or is closed meanwhile; others as co_poll. */
 int co_wait_until(int fd, short events, int64_t at_ns);
 
+/* Park the caller for @ns, in a call on @fd that nothing tells when to try again.
+ *
+ * Errors       EBADF @fd was closed meanwhile: the number may mean another file. Those of
+ *              co_sleep_ns. */
+int co_doze(int fd, int64_t ns);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -447,6 +447,17 @@ void co_fd_closing(int fd)
 	fire_all(thread_epoll, record, EPOLLNVAL);
 }
 
+int co_file_of(int fd, uint32_t *file)
+{
+	struct epoll *ep = fd < 0 ? NULL : epoll_get();
+	const struct record *record = ep ? record_of(ep, fd) : NULL;
+
+	if (!record)
+		return fd < 0 ? co_fail(EBADF) : -1;
+	*file = record->file;
+	return 0;
+}
+
 bool co_waiter_is_lost(const struct co_waiter *waiter)
 {
 	return known_record(thread_epoll, waiter->fd)->file != waiter->file;

@@ -64,6 +64,11 @@ void co_unwatch(struct co_waiter *waiter);
  * descriptor, and its number may mean another file. */
 bool co_waiter_is_lost(const struct co_waiter *waiter);
 
+/* Which of the files that the number @fd has meant is it now, as far as we know? When
+ * the answer changes, the file is gone.
+ * Errors       EBADF @fd is not open; ENOMEM, EMFILE as co_watch. */
+int co_file_of(int fd, uint32_t *file);
+
 /* Verify what can be verified of I1 and I2 for the calling thread; asserts. */
 void co_epoll_check(void);
 

@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 
 #include "closing.h"
+#include "co_poll.h"
 #include "hook.h"
 #include "loop.h"
-#include "sleep.h"
 
 /* --- connect: the flag is set for the call and put back ------------------------------- */
 
@@ -21,13 +21,17 @@ enum {
 	BACKLOG_NS = 1000 * 1000, /* until another try, when the listener's queue is full */
 };
 
-static int connect_at_once(int fd, const struct sockaddr *addr, socklen_t len, int flags)
+/* The flags are asked for each time: while the call waits, somebody may change them. */
+static int connect_at_once(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0))
 		return -1;
 	int connected = REAL(connect)(fd, addr, len);
 	int error = errno;
-	fcntl(fd, F_SETFL, flags);
+	if (!(flags & O_NONBLOCK))
+		fcntl(fd, F_SETFL, flags);
 	errno = error;
 	return connected;
 }
@@ -44,7 +48,7 @@ static int wait_for_connection(struct hook_wait *wait, int error)
 		errno = EAGAIN;
 		return -1;
 	}
-	return co_sleep_ns(BACKLOG_NS);
+	return co_doze(wait->fd, BACKLOG_NS);
 }
 
 HOOKED int connect(int fd, const struct sockaddr *addr, socklen_t len)
@@ -55,7 +59,7 @@ HOOKED int connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (!hook_is_on() || (flags = fcntl(fd, F_GETFL)) < 0 || flags & O_NONBLOCK)
 		return REAL(connect)(fd, addr, len);
-	while (connect_at_once(fd, addr, len, flags) != 0) {
+	while (connect_at_once(fd, addr, len) != 0) {
 		int error = errno;
 		if (error == EISCONN && has_waited)
 			break; /* another waiter has asked before us */

@@ -154,6 +154,14 @@ static int look(struct sets *s, int n, const sigset_t *mask)
 	return REAL(pselect)(n, set[0], set[1], set[2], &at_once, mask);
 }
 
+static bool has_closed(const struct sets *s)
+{
+	for (nfds_t i = 0; i < s->n_fds; i++)
+		if (s->fds[i].revents & POLLNVAL)
+			return true;
+	return false;
+}
+
 static int wait_for_sets(struct sets *s, int n, int64_t at_ns, const sigset_t *mask)
 {
 	int ready;
@@ -162,6 +170,10 @@ static int wait_for_sets(struct sets *s, int n, int64_t at_ns, const sigset_t *m
 		int n_events = co_poll_until(s->fds, s->n_fds, mask ? earlier(at_ns, co_from_now_ns(MASK_NS)) : at_ns);
 		if (n_events < 0)
 			return -1;
+		if (n_events > 0 && has_closed(s)) { /* to look again could be to look at another file */
+			errno = EBADF;
+			return -1;
+		}
 		/* poll always tells of hang-ups, select only those who read */
 		if (n_events > 0 && (ready = look(s, n, mask)) != 0)
 			break;

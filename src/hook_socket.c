@@ -10,8 +10,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "co_poll.h"
 #include "hook.h"
-#include "sleep.h"
 
 enum {
 	/* These never wait in libc either; with MSG_DONTWAIT a Fast Open would not
@@ -96,7 +96,7 @@ static ssize_t peek_all(struct hook_wait *wait, struct msghdr *msg, int flags, s
 		struct pollfd p = { .fd = wait->fd, .events = POLLRDHUP };
 		if (got == before && REAL(poll)(&p, 1, 0) != 0)
 			return got; /* no more will come */
-		if (co_sleep_ns(PEEK_AGAIN_NS) != 0)
+		if (co_doze(wait->fd, PEEK_AGAIN_NS) != 0)
 			return got;
 	}
 }

@@ -19,7 +19,6 @@
 #include "co_poll.h"
 #include "coroutine.h"
 #include "hook.h"
-#include "sleep.h"
 #include "sys.h"
 
 enum {
@@ -50,7 +49,7 @@ int hook_ask_user(struct hook_wait *w)
 
 	if (flags < 0)
 		return -1;
-	if ((flags & O_ACCMODE) == (w->events == POLLIN ? O_WRONLY : O_RDONLY)) {
+	if ((flags & O_ACCMODE) == (w->events & POLLIN ? O_WRONLY : O_RDONLY)) {
 		errno = EBADF; /* it will never be ready for this */
 		return -1;
 	}
@@ -77,14 +76,16 @@ int hook_wait(struct hook_wait *w)
 	}
 	/* Some are always "writable" and refuse all the same: a datagram socket
 	 * whose peer, named in each call, is full. */
-	if (++w->n_in_vain > VAIN_WAITS && co_sleep_ns(VAIN_NS) != 0)
+	if (++w->n_in_vain > VAIN_WAITS && co_doze(w->fd, VAIN_NS) != 0)
 		return -1;
 	events = co_wait_until(w->fd, w->events, w->deadline_ns);
-	if (events == 0) {
+	/* Time was first. But if others kept the thread until now, what is waited for may
+	 * have come in time, and its news not yet be fetched. */
+	if (events == 0 && hook_look(w->fd, w->events))
+		return w->events;
+	if (events == 0)
 		errno = EAGAIN;
-		return -1;
-	}
-	return events;
+	return events > 0 ? events : -1;
 }
 
 /* --- kinds of descriptors ------------------------------------------------------------- */

@@ -6,6 +6,8 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
 
 #include "costep.h"
 #include "tools.h"
@@ -157,6 +159,195 @@ static void select_beyond_its_set(void)
 	CHECK_EQ(sets.behind[18], 7);
 }
 
+/* --- calls that nothing wakes: they sleep, and try again --------------------------------- */
+
+static int64_t demo_now;
+
+static int64_t now_ns(void)
+{
+	return demo_now;
+}
+
+static void jump_to(int64_t at_ns)
+{
+	if (at_ns > demo_now)
+		demo_now = at_ns;
+}
+
+/* No time passes: so it does not matter how busy the machine is. */
+static void use_own_clock(void)
+{
+	static const struct co_clock clock = { now_ns, jump_to };
+
+	demo_now = 1000000000;
+	co_set_clock(&clock);
+}
+
+static struct sockaddr_un address;
+static socklen_t address_len;
+static int sock, other;
+
+static int bound(int type)
+{
+	static int n;
+	int fd = socket(AF_UNIX, type, 0);
+
+	address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	int len = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "costep-closed-%d-%d", getpid(), n++);
+	address_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
+	CHECK_EQ(bind(fd, (struct sockaddr *)&address, address_len), 0);
+	return fd;
+}
+
+/* The number of `sock`, which somebody sleeps in a call on, becomes `other`'s. */
+static void close_and_open(int type)
+{
+	CHECK_EQ(co_sleep_ms(20), 0);
+	close(sock);
+	other = socket(AF_UNIX, type, 0);
+	CHECK_EQ(other, sock);
+}
+
+static void *sends(void *arg)
+{
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	got = sendto(sock, "late", 4, 0, (struct sockaddr *)&address, address_len);
+	error = errno;
+	return arg;
+}
+
+static void closed_while_full(void)
+{
+	int peer = bound(SOCK_DGRAM);
+
+	use_own_clock();
+	sock = socket(AF_UNIX, SOCK_DGRAM, 0);
+	while (sendto(sock, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&address, address_len) == 1)
+		;
+	struct co *co = start(sends, NULL);
+	close_and_open(SOCK_DGRAM);
+	while (recv(peer, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	CHECK_EQ(co_sleep_ms(20), 0);
+	CHECK_EQ(co_status(co), CO_DONE);
+	CHECK_EQ(got, -1);
+	CHECK_EQ(error, EBADF);
+	CHECK_FAILS(recv(peer, buf, sizeof(buf), MSG_DONTWAIT), -1, EAGAIN);
+}
+
+static void *connects(void *arg)
+{
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	got = connect(sock, (struct sockaddr *)&address, address_len);
+	error = errno;
+	return arg;
+}
+
+/* A listener's backlog is full, and somebody waits to connect. Returns the listener. */
+static int start_connecting(struct co **co)
+{
+	int listener = bound(SOCK_STREAM), first = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	use_own_clock();
+	CHECK_EQ(listen(listener, 0), 0);
+	CHECK_EQ(connect(first, (struct sockaddr *)&address, address_len), 0);
+	sock = socket(AF_UNIX, SOCK_STREAM, 0);
+	*co = start(connects, NULL);
+	CHECK_EQ(co_status(*co), CO_WAITING);
+	return listener;
+}
+
+static void closed_while_connecting(void)
+{
+	struct co *co;
+	int listener = start_connecting(&co);
+
+	close_and_open(SOCK_STREAM);
+	CHECK(accept(listener, NULL, NULL) >= 0);
+	CHECK_EQ(co_sleep_ms(20), 0);
+	CHECK_EQ(co_status(co), CO_DONE);
+	CHECK_EQ(got, -1);
+	CHECK_EQ(error, EBADF);
+	CHECK_FAILS(getpeername(other, (struct sockaddr *)&address, &address_len), -1, ENOTCONN);
+}
+
+static void flags_while_connecting(void)
+{
+	struct co *co;
+	int listener = start_connecting(&co);
+
+	CHECK_EQ(fcntl(sock, F_SETFL, O_RDWR | O_NONBLOCK), 0);
+	CHECK_EQ(co_sleep_ms(20), 0);
+	CHECK(co_status(co) != CO_DONE); /* it began as one that blocks */
+	CHECK_EQ(fcntl(sock, F_GETFL), O_RDWR | O_NONBLOCK);
+	CHECK(accept(listener, NULL, NULL) >= 0);
+	CHECK_EQ(co_sleep_ms(20), 0);
+	CHECK_EQ(co_status(co), CO_DONE);
+	CHECK_EQ(got, 0);
+	CHECK_EQ(fcntl(sock, F_GETFL), O_RDWR | O_NONBLOCK);
+}
+
+static void *selects_one(void *arg)
+{
+	fd_set set;
+
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	FD_ZERO(&set);
+	FD_SET(a[0], &set);
+	got = select(a[0] + 1, &set, NULL, NULL, NULL);
+	error = errno;
+	return arg;
+}
+
+static void closed_while_selecting(void)
+{
+	CHECK_EQ(pipe(a), 0);
+	CHECK_EQ(pipe(b), 0);
+	struct co *co = start(selects_one, NULL);
+	close(a[0]);
+	CHECK_EQ(dup2(b[0], a[0]), a[0]);
+	CHECK_EQ(write(b[1], "x", 1), 1);
+	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
+	CHECK_EQ(co_status(co), CO_DONE);
+	CHECK_EQ(got, -1);
+	CHECK_EQ(error, EBADF);
+}
+
+/* --- data that came in time, though the thread was busy until that was over ----------------- */
+
+enum { MANY = 200 }; /* more than the loop asks epoll for at once */
+
+static int many[MANY][2], n_received;
+
+static void *receives(void *arg)
+{
+	int *pair = arg;
+	struct timeval limit = { .tv_usec = 10000 };
+
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	CHECK_EQ(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	n_received += recv(pair[0], &(char){ 0 }, 1, 0) == 1;
+	return NULL;
+}
+
+static void late_but_in_time(void)
+{
+	struct co *co[MANY];
+
+	use_own_clock();
+	for (int i = 0; i < MANY; i++) {
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, many[i]), 0);
+		co[i] = start(receives, many[i]);
+	}
+	for (int i = 0; i < MANY; i++)
+		CHECK_EQ(write(many[i][1], "x", 1), 1);
+	demo_now += 20000000;
+	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
+	CHECK_EQ(n_received, MANY);
+	for (int i = 0; i < MANY; i++)
+		CHECK_EQ(co_release(co[i]), 0);
+}
+
 static void *bad_pointers(void *arg)
 {
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, a), 0);
@@ -180,6 +371,11 @@ static const struct test_case cases[] = {
 	{ "closed_before_its_turn", "who is woken for a file that is then closed does not read another", closed_before_its_turn, 0, 0 },
 	{ "closed_in_the_callback", "a close in the loop's callback wakes who waits", closed_in_the_callback, 0, 0 },
 	{ "closed_in_a_vfork", "a close in the child of a vfork wakes nobody", closed_in_a_vfork, 0, 0 },
+	{ "closed_while_full", "a number closed in a sendto that tries again is not another socket's", closed_while_full, 0, 0 },
+	{ "closed_while_connecting", "nor in a connect that tries again", closed_while_connecting, 0, 0 },
+	{ "closed_while_selecting", "nor in a select", closed_while_selecting, 0, 0 },
+	{ "flags_while_connecting", "flags that are set while a connect waits stay", flags_while_connecting, 0, 0 },
+	{ "late_but_in_time", "what came in time is received, though the thread was busy", late_but_in_time, 0, 0 },
 	{ "centuries", "G02: a limit of centuries does not wrap", centuries, 0, 0 },
 	{ "select_beyond_its_set", "select touches no more than the kernel does", select_beyond_its_set, 0, 0 },
 	{ "no_pointers", "NULL and lists that are too long are errors, as in libc", no_pointers, 0, 0 },
