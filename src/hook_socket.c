@@ -50,17 +50,27 @@ static bool has_bytes(int fd)
 	return ioctl(fd, FIONREAD, &n) == 0 && n > 0;
 }
 
+/* Does urgent data come next? Nobody reads on past it: its place is a mark. */
+static bool is_at_mark(int fd)
+{
+	int is_at = 0;
+	return ioctl(fd, SIOCATMARK, &is_at) == 0 && is_at;
+}
+
 /* Receive at least something.
  *
  * @has_some    the call has received something already. Then wait before trying;
  *              and an error of the connection is left for the next call, as
- *              libc's would leave it. */
+ *              libc's would leave it, and so is what comes after the mark. */
 static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, bool has_some)
 {
 	const struct msghdr as_given = *msg;
 	ssize_t got = -1;
 
+	if (has_some && is_at_mark(wait->fd))
+		return -1;
 	errno = EAGAIN;
+	wait->events = has_some ? POLLIN | POLLPRI : POLLIN;
 	while (has_some || (got = REAL(recvmsg)(wait->fd, msg, flags | MSG_DONTWAIT)) < 0) {
 		/* A datagram socket that was shut down: "readable", but only a
 		 * call that may block is told of the end. */
@@ -71,7 +81,7 @@ static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, 
 			break;
 		}
 		int events = errno == EAGAIN && !never_waits(wait->fd, flags) ? hook_wait(wait) : -1;
-		if (events < 0 || (has_some && events & POLLERR && !has_bytes(wait->fd)))
+		if (events < 0 || (has_some && ((events & POLLERR && !has_bytes(wait->fd)) || is_at_mark(wait->fd))))
 			return -1;
 		has_some = false;
 		*msg = as_given;
@@ -86,23 +96,43 @@ static ssize_t peek_all(struct hook_wait *wait, struct msghdr *msg, int flags, s
 {
 	const struct msghdr as_given = *msg;
 
-	for (ssize_t got = -1, before = -1;; before = got) {
+	for (bool is_last = false;;) {
 		*msg = as_given;
-		got = recv_some(wait, msg, flags, false);
-		if (got <= 0 || (size_t)got >= len)
+		ssize_t got = recv_some(wait, msg, flags, false);
+		if (got <= 0 || (size_t)got >= len || is_last)
 			return got;
 		if ((!wait->is_known && hook_ask_user(wait) != 0) || co_now_ns() >= wait->deadline_ns)
 			return got;
-		struct pollfd p = { .fd = wait->fd, .events = POLLRDHUP };
-		if (got == before && REAL(poll)(&p, 1, 0) != 0)
-			return got; /* no more will come */
+		/* No more will come, before the end or the mark; but some may have, just now. */
+		is_last = hook_look(wait->fd, POLLRDHUP | POLLPRI);
+		if (is_last)
+			continue;
 		if (co_doze(wait->fd, PEEK_AGAIN_NS) != 0)
 			return got;
 	}
 }
 
+/* Is @fd told of the sender with every message, wanted or not? */
+static bool is_told_who(int fd)
+{
+	return option(fd, SO_PASSCRED) > 0 || option(fd, SO_PASSSEC) > 0
+#ifdef SO_PASSPIDFD
+	       || option(fd, SO_PASSPIDFD) > 0
+#endif
+		;
+}
+
+/* AF_UNIX: did a descriptor, or another sender's name, come with these bytes? libc does not
+ * go on behind it. (Elsewhere, control data such as times mark no end.) */
+static bool ends_message(int fd, const struct msghdr *m, bool has_room)
+{
+	if (m->msg_controllen == 0 && !(m->msg_flags & MSG_CTRUNC))
+		return false;
+	return option(fd, SO_DOMAIN) == AF_UNIX && (has_room || !is_told_who(fd));
+}
+
 /* MSG_WAITALL: until all buffers are full, the other side has ended, or the time
- * is over. A message with control data (a descriptor, say) ends it too. */
+ * is over. */
 static ssize_t recv_all(struct hook_wait *wait, struct msghdr *msg, int flags, size_t len)
 {
 	const struct msghdr as_given = *msg;
@@ -129,7 +159,7 @@ static ssize_t recv_all(struct hook_wait *wait, struct msghdr *msg, int flags, s
 		if (got <= 0)
 			return got;
 		done += (size_t)got;
-		if (done >= len || m.msg_controllen > 0 || m.msg_flags & MSG_CTRUNC)
+		if (done >= len || ends_message(wait->fd, &m, as_given.msg_controllen > 0))
 			return (ssize_t)done;
 	}
 }

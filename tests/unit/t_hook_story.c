@@ -624,6 +624,46 @@ static void b_sends_three_parts(struct play *p)
 	until_a_is_back(p);
 }
 
+/* The sender's name or a time comes with every message, and room for it or none: no end. */
+static void before_named(struct play *p)
+{
+	int yes = 1;
+
+	before_messages(p);
+	CHECK_EQ(setsockopt(p->a, SOL_SOCKET, which(p) == AF_UNIX ? SO_PASSCRED : SO_TIMESTAMP, &yes, sizeof(yes)), 0);
+}
+
+static void a_wants_all_and_times(struct play *p)
+{
+	char buf[64] = { 0 }, control[256];
+	struct iovec iov = { buf, 30 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+
+	CALL(p, recvmsg(p->a, &msg, MSG_WAITALL));
+	say(p, "%s, control %zu, flags %x\n", buf, (size_t)msg.msg_controllen, (unsigned)msg.msg_flags);
+}
+
+static void b_sends_part_and_urgent(struct play *p)
+{
+	until_a_sleeps(p);
+	CHECK_EQ(write(p->b, "0123456789", 10), 10);
+	until_a_sleeps(p);
+	CHECK_EQ(send(p->b, "!", 1, MSG_OOB), 1);
+	CHECK_EQ(write(p->b, "abcdefghij", 10), 10);
+	until_a_is_back(p);
+}
+
+static void a_wants_all_twice(struct play *p)
+{
+	char buf[64] = { 0 };
+
+	CALL(p, recv(p->a, buf, 30, MSG_WAITALL));
+	say(p, "%s\n", buf);
+	memset(buf, 0, sizeof(buf));
+	CALL(p, recv(p->a, buf, 10, MSG_WAITALL));
+	say(p, "%s\n", buf);
+}
+
 static void b_sends_part_and_closes(struct play *p)
 {
 	until_a_sleeps(p);
@@ -830,6 +870,11 @@ static const struct story messages[] = {
 	{ "G05: MSG_WAITALL, then closed, TCP", before_messages, a_wants_all, b_sends_part_and_closes, AF_INET },
 	{ "G05: MSG_WAITALL, then closed, AF_UNIX", before_messages, a_wants_all, b_sends_part_and_closes, AF_UNIX },
 	{ "G05: MSG_WAITALL, then reset, TCP", before_messages, a_wants_all, b_sends_part_and_resets, AF_INET },
+	{ "G05: MSG_WAITALL with times, no room for them", before_named, a_wants_all, b_sends_three_parts, AF_INET },
+	{ "G05: MSG_WAITALL with times", before_named, a_wants_all_and_times, b_sends_three_parts, AF_INET },
+	{ "G05: MSG_WAITALL with names, no room for them", before_named, a_wants_all, b_sends_three_parts, AF_UNIX },
+	{ "G05: MSG_WAITALL ends at urgent data", before_messages, a_wants_all_twice, b_sends_part_and_urgent, AF_INET },
+	{ "MSG_PEEK with MSG_WAITALL ends at urgent data", before_messages, a_peeks_all, b_sends_part_and_urgent, AF_INET },
 	{ "G05: MSG_WAITALL, too late, TCP", before_messages, a_wants_all_in_time, b_sends_part, AF_INET },
 	{ "G05: MSG_WAITALL, too late, AF_UNIX", before_messages, a_wants_all_in_time, b_sends_part, AF_UNIX },
 	{ "MSG_PEEK with MSG_WAITALL", before_messages, a_peeks_all, b_sends_three_parts, AF_INET },
