@@ -103,8 +103,8 @@ static ssize_t peek_all(struct hook_wait *wait, struct msghdr *msg, int flags, s
 			return got;
 		if ((!wait->is_known && hook_ask_user(wait) != 0) || co_now_ns() >= wait->deadline_ns)
 			return got;
-		/* No more will come, before the end or the mark; but some may have, just now. */
-		is_last = hook_look(wait->fd, POLLRDHUP | POLLPRI);
+		/* No more will come, before the end or a mark ahead; but some may have, just now. */
+		is_last = hook_look(wait->fd, POLLRDHUP) || (hook_look(wait->fd, POLLPRI) && !is_at_mark(wait->fd));
 		if (is_last)
 			continue;
 		if (co_doze(wait->fd, PEEK_AGAIN_NS) != 0)

@@ -653,6 +653,31 @@ static void b_sends_part_and_urgent(struct play *p)
 	until_a_is_back(p);
 }
 
+/* The mark that is reached is behind, though there still is urgent data. */
+static void a_peeks_behind_the_mark(struct play *p)
+{
+	char buf[64] = { 0 };
+
+	set_time(p->a, SO_RCVTIMEO, 200);
+	CALL(p, recv(p->a, buf, 30, MSG_WAITALL));
+	say(p, "%s\n", buf);
+	CALL(p, recv(p->a, buf, 20, MSG_WAITALL | MSG_PEEK));
+	say(p, "%s\n", buf);
+}
+
+static void b_sends_urgent_and_more(struct play *p)
+{
+	until_a_sleeps(p);
+	CHECK_EQ(write(p->b, "0123456789", 10), 10);
+	until_a_sleeps(p);
+	CHECK_EQ(send(p->b, "!", 1, MSG_OOB), 1);
+	until_a_sleeps(p);
+	CHECK_EQ(write(p->b, "abcdefghij", 10), 10);
+	until_a_sleeps(p);
+	CHECK_EQ(write(p->b, "ABCDEFGHIJ", 10), 10);
+	until_a_is_back(p);
+}
+
 static void a_wants_all_twice(struct play *p)
 {
 	char buf[64] = { 0 };
@@ -875,6 +900,7 @@ static const struct story messages[] = {
 	{ "G05: MSG_WAITALL with names, no room for them", before_named, a_wants_all, b_sends_three_parts, AF_UNIX },
 	{ "G05: MSG_WAITALL ends at urgent data", before_messages, a_wants_all_twice, b_sends_part_and_urgent, AF_INET },
 	{ "MSG_PEEK with MSG_WAITALL ends at urgent data", before_messages, a_peeks_all, b_sends_part_and_urgent, AF_INET },
+	{ "MSG_PEEK with MSG_WAITALL behind the mark", before_messages, a_peeks_behind_the_mark, b_sends_urgent_and_more, AF_INET },
 	{ "G05: MSG_WAITALL, too late, TCP", before_messages, a_wants_all_in_time, b_sends_part, AF_INET },
 	{ "G05: MSG_WAITALL, too late, AF_UNIX", before_messages, a_wants_all_in_time, b_sends_part, AF_UNIX },
 	{ "MSG_PEEK with MSG_WAITALL", before_messages, a_peeks_all, b_sends_three_parts, AF_INET },
