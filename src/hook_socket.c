@@ -250,6 +250,7 @@ static ssize_t send_all(int fd, const struct msghdr *msg, int flags)
 		if (put > 0) {
 			int n = (int)msg->msg_iovlen;
 			hook_progress(&wait);
+			flags |= MSG_NOSIGNAL; /* from now on it returns a success */
 			done += (size_t)put;
 			if (done < len) {
 				hook_free(rest);

@@ -952,6 +952,19 @@ static void *write_one(void *arg)
 	return NULL;
 }
 
+enum { MUCH = 1000000 };
+
+static void *write_much(void *arg)
+{
+	static const char much[MUCH];
+	struct waiter *w = arg;
+
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	w->got = write(w->fd, much, MUCH);
+	w->error = errno;
+	return NULL;
+}
+
 static void write_errors(void)
 {
 	int s[2];
@@ -977,6 +990,21 @@ static void write_errors(void)
 	CHECK_EQ(w.error, EPIPE);
 	CHECK_EQ(n_sigpipe, 0);
 	close(s[0]);
+
+	/* Nor does one that has written a part: it returns that. */
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+	w = (struct waiter){ .fd = s[0] };
+	co = start(write_much, &w);
+	CHECK_EQ(co_status(co), CO_WAITING);
+	CHECK_EQ(shutdown(s[0], SHUT_WR), 0);
+	while (recv(s[1], buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	run_loop();
+	end(co);
+	CHECK(w.got > 0 && w.got < MUCH);
+	CHECK_EQ(n_sigpipe, 0);
+	close(s[0]);
+	close(s[1]);
 }
 
 /* Every call that waits lets others run: G12, G13. */
