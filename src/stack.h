@@ -2,7 +2,7 @@
 /*
  * stack — memory that coroutines run on: guarded, cut from slabs, pooled.
  *
- * Layer:   3 (uses: nothing below).
+ * Layer:   3 (uses: slab).
  * Owns:    the slabs and the pool of the calling thread; a struct co_stack is
  *          lent from co_stack_get until its ops->put.
  * Thread:  a stack is put back on the thread that got it.
