@@ -104,6 +104,23 @@ static inline void annotate_stack_is_fresh(void *lo, void *hi)
 #endif
 }
 
+/* Between these two the caller reads stacks wherever it likes: below everybody's
+ * frames too, and what nobody has written. (ASan and TSan are told by attributes
+ * of the function that does it.) */
+static inline void annotate_scan_begin(void)
+{
+#ifdef CO_VALGRIND
+	VALGRIND_DISABLE_ERROR_REPORTING;
+#endif
+}
+
+static inline void annotate_scan_end(void)
+{
+#ifdef CO_VALGRIND
+	VALGRIND_ENABLE_ERROR_REPORTING;
+#endif
+}
+
 /* --- executions ----------------------------------------------------------- */
 
 static inline void annotate_exec_init(struct co_annotation *a, bool is_threads_own)

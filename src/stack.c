@@ -36,6 +36,8 @@ struct size_class {
  * from the front is enough; O(number of different sizes). */
 static _Thread_local struct size_class *classes;
 
+static void (*wipe)(struct co_stack *stack); /* NULL: none; any thread may set it */
+
 static size_t page_size(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
@@ -131,8 +133,18 @@ struct co_stack *co_stack_get(size_t size)
 	if (!p)
 		return NULL;
 	p->stack.ops = &private_ops;
+	/* Fresh ones too: in locked memory MADV_DONTNEED fails, and an evicted
+	 * stack comes back as it was. */
+	void (*wipe_now)(struct co_stack *) = __atomic_load_n(&wipe, __ATOMIC_RELAXED);
+	if (wipe_now)
+		wipe_now(&p->stack);
 	private_forget(&p->stack);
 	return &p->stack;
+}
+
+void co_stack_set_wipe(void (*new_wipe)(struct co_stack *stack))
+{
+	__atomic_store_n(&wipe, new_wipe, __ATOMIC_RELAXED);
 }
 
 void co_stack_of_thread(struct co_stack *stack)
