@@ -32,7 +32,7 @@ __attribute__((no_sanitize_address, no_sanitize_thread)) static char *lowest_wri
 	annotate_scan_begin();
 	while (word < end && !*word)
 		word++;
-	annotate_scan_end();
+	annotate_scan_end(&word, sizeof(word));
 	return (char *)word;
 }
 

@@ -138,7 +138,7 @@ static void bounds(void)
 	CHECK_EQ(used(co), size);
 	s->lo[0] = s->lo[7] = s->lo[15] = 0;
 	CHECK_EQ(used(co), 16);
-	annotate_scan_end();
+	annotate_scan_end(NULL, 0);
 	co_release(co);
 }
 
