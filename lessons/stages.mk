@@ -2,7 +2,7 @@
 # Read by the Makefile and by tests/layers.bats. A layer may refer to its own
 # files and to those of the layers it NEEDS, to nothing else: the linker checks.
 
-LESSONS := 1 2 3 4 5 6 7 8 10
+LESSONS := 1 2 3 4 5 6 7 8 9 10
 
 NAME_1  := 01-swap
 FILES_1 := asm/coctx_swap_$(ARCH)
@@ -15,14 +15,14 @@ NEEDS_2 := 1
 TESTS_2 := t_context
 
 NAME_3  := 03-coroutine
-FILES_3 := src/stack src/overflow src/assert src/swap src/env src/attach src/coroutine src/debug
+FILES_3 := src/slab src/stack src/overflow src/assert src/swap src/env src/attach src/coroutine src/debug
 NEEDS_3 := 1 2
-TESTS_3 := t_stack t_overflow t_coroutine t_misuse t_random t_fault t_thread t_unwind t_exception
+TESTS_3 := t_stack t_overflow t_coroutine t_misuse t_random t_unwind t_exception
 
 NAME_4  := 04-scheduler
 FILES_4 := src/loop
 NEEDS_4 := 1 2 3
-TESTS_4 := t_loop t_misuse_loop
+TESTS_4 := t_loop t_misuse_loop t_fault t_thread
 
 NAME_5  := 05-timers
 FILES_5 := src/clock src/timer src/timer_heap src/timer_wheel src/alarm src/timer_timerfd src/sleep
@@ -46,6 +46,11 @@ FILES_8 := src/hook src/hook_wait src/hook_rw src/hook_socket src/hook_connect s
 NEEDS_8 := 1 2 3 4 5 6 7
 TESTS_8 := t_hook t_hook_same t_hook_story t_hook_lookup t_hook_fault t_hook_close
 HOOKS   := 8
+
+NAME_9  := 09-stacks
+FILES_9 := src/stack_used
+NEEDS_9 := 1 2 3
+TESTS_9 := t_stack_used
 
 NAME_10  := 10-sharestack
 FILES_10 := src/sharestack

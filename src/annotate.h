@@ -115,6 +115,27 @@ static inline void annotate_stack_is_copied(void *sp, void *hi)
 #endif
 }
 
+/* Between these two the caller reads stacks wherever it likes: below everybody's
+ * frames too, and what nobody has written. (ASan and TSan are told by attributes
+ * of the function that does it.) */
+static inline void annotate_scan_begin(void)
+{
+#ifdef CO_VALGRIND
+	VALGRIND_DISABLE_ERROR_REPORTING;
+#endif
+}
+
+/* @result: what the scan has found out. It counts as known, whatever it was made of. */
+static inline void annotate_scan_end(void *result, size_t len)
+{
+	(void)result;
+	(void)len;
+#ifdef CO_VALGRIND
+	(void)VALGRIND_MAKE_MEM_DEFINED(result, len);
+	VALGRIND_ENABLE_ERROR_REPORTING;
+#endif
+}
+
 /* --- executions ----------------------------------------------------------- */
 
 static inline void annotate_exec_init(struct co_annotation *a, bool is_threads_own)

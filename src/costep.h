@@ -18,6 +18,7 @@
 #include "closing.h"   /* 6: a descriptor is about to be closed */
 #include "co_poll.h"   /* 7: wait for descriptors */
 #include "hooks.h"     /* 8: plain blocking calls (with costep_hooks.o) */
+#include "stack_used.h" /* 9: how deep a stack has been used */
 #include "sharestack.h" /* 10: many coroutines on few stacks */
 
 #endif

@@ -288,9 +288,22 @@ static void put(struct co_stack *stack)
 		sharestack_free(shared);
 }
 
+/* What it left deeper down between two switches, others have overwritten. */
+static size_t used(const struct co_stack *stack)
+{
+	const struct member *m = member_of(stack);
+
+	if (!m->slot || m->slot->resident != m || m->exec->tools.is_last_leave)
+		return m->most;
+	bool is_running = m->shared->env->running == co_of(m->exec);
+	const char *sp = is_running ? __builtin_frame_address(0) : m->exec->ctx.rsp;
+	size_t now = (size_t)(stack->hi - sp);
+	return now > m->most ? now : m->most;
+}
+
 static struct co_stack *get(struct co_stack_source *source)
 {
-	static const struct co_stack_ops ops = { .enter = enter, .forget = forget, .put = put };
+	static const struct co_stack_ops ops = { .enter = enter, .forget = forget, .put = put, .used = used };
 	struct sharestack *shared = container_of(source, struct sharestack, source);
 
 	if (shared->env != co_get_curr_thread_env()) {

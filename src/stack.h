@@ -2,7 +2,7 @@
 /*
  * stack — memory that coroutines run on: guarded, cut from slabs, pooled.
  *
- * Layer:   3 (uses: nothing below).
+ * Layer:   3 (uses: slab).
  * Owns:    the slabs and the pool of the calling thread; a struct co_stack is
  *          lent from co_stack_get until its ops->put.
  * Thread:  a stack is put back on the thread that got it.
@@ -49,6 +49,9 @@ struct co_stack_ops {
 	/* Give the stack back. Nobody may be standing on it. NULL: cannot be
 	 * given back (a thread's own). */
 	void (*put)(struct co_stack *stack);
+	/* How many bytes, from its top down, were ever written. NULL: whoever asks
+	 * looks at [lo, hi) himself. The hole for stacks that are shared. */
+	size_t (*used)(const struct co_stack *stack);
 };
 
 /* [lo, hi), in bytes; grows down from hi. */
@@ -91,6 +94,10 @@ size_t co_stack_min(void);
  *              NULL: ENOMEM; nothing has changed.
  * Cost         some 10 ns from the pool; a fresh one a system call or three. */
 struct co_stack *co_stack_get(size_t size);
+
+/* Let @wipe be called with each private stack, fresh or used, before it is handed
+ * out: by every thread, NULL = no more. The hole for who measures (lesson 9). */
+void co_stack_set_wipe(void (*wipe)(struct co_stack *stack));
 
 /* Fill @stack with the bounds of the calling thread's own stack.
  * Where the system will not tell, both are NULL. */

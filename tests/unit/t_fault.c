@@ -389,7 +389,7 @@ static void both_refused(void)
 
 static const struct test_case cases[] = {
 	{ "each_once", "any one call fails: an error or none, nothing leaks, the next try works", each_once, 0, 0 },
-	{ "from_then_on", "from any call on all fail: one ENOMEM, nothing leaks, later all works", each_from_then_on, 0, 0 },
+	{ "from_then_on", "A15: from any call on all fail: one ENOMEM, nothing leaks, later all works", each_from_then_on, 0, 0 },
 	{ "old_each_once", "the same with guards made by mprotect", old_kernel_each_once, 0, 0 },
 	{ "old_from_then_on", "the same with guards made by mprotect, from any call on", old_kernel_from_then_on, 0, 0 },
 	{ "gives_up", "a thread that ends after the first error leaves nothing", gives_up, 0, 0 },

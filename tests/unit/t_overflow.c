@@ -545,7 +545,7 @@ static void same_place(void)
 }
 
 static const struct test_case cases[] = {
-	{ "recursion", "a deep recursion dies by SIGSEGV; the report names id, name, function, bounds", recursion, 0, 0 },
+	{ "recursion", "C04: a deep recursion dies by SIGSEGV; the report names id, name, function, bounds", recursion, 0, 0 },
 	{ "local_array", "a large local dies the same way", local_array, 0, 0 },
 	{ "nested", "the report names the coroutine that overflowed, not its resumer", nested, 0, 0 },
 	{ "in_thread", "an overflow in a second thread is reported", in_thread, 0, 0 },

@@ -225,6 +225,48 @@ static void exact_range(void)
 	end();
 }
 
+static size_t used(const struct co *co)
+{
+	return stack_of(co)->ops->used(stack_of(co));
+}
+
+static void *asks_itself(void *arg)
+{
+	volatile char *bytes = alloca(2048);
+
+	bytes[0] = 1;
+	CHECK(used(co_self()) >= 2048 && used(co_self()) < 8192);
+	CHECK_EQ(co_yield_ct(), 0);
+	bytes = alloca(8192);
+	bytes[0] = 1;
+	return arg;
+}
+
+/* As deep as at any switch, or now. */
+static void how_deep(void)
+{
+	share(1);
+	struct co *a = make(deep, NULL), *b = make(asks_itself, NULL);
+	CHECK_EQ(used(a), 0);
+	depth = 4096;
+	resume(a);
+	size_t in_place = used(a);
+	CHECK_EQ(in_place, (size_t)(stack_of(a)->hi - (char *)a->exec.ctx.rsp));
+	CHECK(in_place > 4096);
+	resume(b);
+	CHECK_EQ(used(a), in_place);
+	depth = 100;
+	resume(a);
+	resume(a); /* less deep now */
+	CHECK_EQ(used(a), in_place);
+	resume(b); /* its end is no switch that it comes back from */
+	CHECK_EQ(co_status(b), CO_DONE);
+	CHECK(used(b) >= 2048 && used(b) < 8192);
+	release(a);
+	release(b);
+	end();
+}
+
 /* --- who stands on the bytes ----------------------------------------------------------------- */
 
 static struct co *inner;
@@ -831,6 +873,7 @@ static const struct test_case cases[] = {
 	{ "by_turns", "ten coroutines on one stack find their locals as they left them", by_turns, 0, NULL },
 	{ "alone", "one that has its slot for itself is never copied", alone, 0, NULL },
 	{ "exact_range", "B06: what is copied begins at the stack pointer, exactly", exact_range, 0, NULL },
+	{ "how_deep", "how deep it was, is known of switches only", how_deep, 0, NULL },
 	{ "hops", "B05: one can resume another on the stack that it stands on", hops, 0, NULL },
 	{ "far_resumer", "a resumer's resumer can be copied out, too", far_resumer, 0, NULL },
 	{ "least_loaded", "B10: the slot is chosen at the first run: the one with the fewest", least_loaded, 0, NULL },

@@ -262,6 +262,27 @@ static void empty_slabs(void)
 	put(get(0)); /* and it all begins again */
 }
 
+/* 16 MiB hold 63 stacks of 196 KiB with their guards, 60 of 208. */
+static void uneven_slabs(void)
+{
+	static const size_t lens[] = { 192 * KIB, 196 * KIB, 208 * KIB };
+	static const unsigned fit[] = { 64, 63, 60 };
+
+	for (int k = 0; k < 3; k++) {
+		size_t slabs = co_stack_stats().slabs;
+		struct co_stack *s[64];
+		for (unsigned i = 0; i < fit[k]; i++) {
+			s[i] = get(lens[k]);
+			*s[i]->lo = 1;
+			for (unsigned j = 0; j < i; j++)
+				CHECK(s[j]->hi <= s[i]->lo - CO_STACK_GUARD || s[i]->hi <= s[j]->lo - CO_STACK_GUARD);
+		}
+		CHECK_EQ(co_stack_stats().slabs, slabs + 1);
+		get(lens[k]);
+		CHECK_EQ(co_stack_stats().slabs, slabs + 2);
+	}
+}
+
 static void put_keeps_errno(void)
 {
 	struct co_stack *s[20];
@@ -437,11 +458,11 @@ static void exit_with_a_stack(void)
 }
 
 static const struct test_case cases[] = {
-	{ "sizes", "a size is raised to the minimum and rounded up to whole pages", sizes, 0, 0 },
+	{ "sizes", "A16: a size is raised to the minimum and rounded up to whole pages", sizes, 0, 0 },
 	{ "usable", "every byte of a stack can be written, and its bounds are aligned", usable, 0, 0 },
 	{ "classes", "a stack is handed out again for its own size only", classes, 0, 0 },
 	{ "own_stack", "a thread's own stack has bounds, and no guard of ours", own_stack, 0, 0 },
-	{ "guards", "a touch right below a stack faults, and so does one 60 KiB below", guards, 0, 0 },
+	{ "guards", "C04: a touch right below a stack faults, and so does one 60 KiB below", guards, 0, 0 },
 	{ "guard_stays", "a reused stack is guarded, and so is a forked child's", guard_stays, 0, 0 },
 	{ "efault", "a system call that writes into a guard says EFAULT", efault, 0, 0 },
 	{ "guard_bounds", "co_stack_guards names exactly the guard's addresses", guard_bounds, 0, 0 },
@@ -449,6 +470,7 @@ static const struct test_case cases[] = {
 	{ "pool_bounded", "the pool is bounded in stacks and in bytes", pool_bounded, 0, 0 },
 	{ "evicted_is_gone", "the memory of an evicted stack is gone, a pooled one's is warm", evicted_is_gone, 0, 0 },
 	{ "empty_slabs", "a slab whose stacks are all free is unmapped", empty_slabs, 0, 0 },
+	{ "uneven_slabs", "a slab is cut into as many stacks as fit, and no more", uneven_slabs, 0, 0 },
 	{ "put_keeps_errno", "putting a stack back leaves errno alone", put_keeps_errno, 0, 0 },
 	{ "many", "40000 stacks fit, or the one too many says ENOMEM", many, 0, 0 },
 	{ "random", "a random sequence does what a model of the pool says", random_sequence, 0, 0 },

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab — maps cut into guarded stacks of one size.
+ *
+ * Layer:   3. Not installed: the inside of src/stack.
+ * Owns:    the maps; a stack is lent from slabs_take until slab_give.
+ * Thread:  that of the struct slabs.
+ * Errors:  NULL, ENOMEM.
+ * Model:   libco has none: each stack is a malloc or an mmap.
+ *
+ * Keeps I1 and I3 of stack.h, which has a picture of a slab.
+ */
+#ifndef CO_SLAB_H
+#define CO_SLAB_H
+
+#include <stdint.h>
+
+#include "list.h"
+#include "stack.h"
+
+struct slab;
+
+/* A stack and what is known of it beside its bounds. */
+struct private_stack {
+	struct co_stack stack; /* its ops are the taker's to fill in */
+	struct slabs *slabs;   /* whose it is */
+	struct slab *slab;     /* where it was cut from */
+	struct list in_pool;   /* the taker's; on no list when it is given back */
+	unsigned tool_id;      /* valgrind's number for it */
+	bool has_guard;        /* the guard is made at first use, then stays */
+};
+
+/* All slabs of one size of stack, of one thread. */
+struct slabs {
+	size_t size;          /* of each stack, in bytes: whole pages */
+	struct list all;
+	struct list has_free; /* those with a free stack: I3 */
+	size_t n_slabs, n_stacks, mapped_bytes;
+};
+
+void slabs_init(struct slabs *slabs, size_t size);
+
+/* Take a free stack, from a new slab if there is none; NULL, ENOMEM. Its guard is
+ * there, its bounds are set; its bytes are those that it was given back with. */
+struct private_stack *slabs_take(struct slabs *slabs);
+
+/* Give @p back. The last one of its slab unmaps that, and @p with it. */
+void slab_give(struct private_stack *p);
+
+/* How many stacks are free. O(slabs that have one). */
+size_t slabs_count_free(const struct slabs *slabs);
+
+/* Verify I1, I2 and I3 of these; asserts. */
+void slabs_check(const struct slabs *slabs);
+
+#endif
