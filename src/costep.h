@@ -19,5 +19,6 @@
 #include "co_poll.h"   /* 7: wait for descriptors */
 #include "hooks.h"     /* 8: plain blocking calls (with costep_hooks.o) */
 #include "cond.h"      /* 11: wait until somebody says that something has changed */
+#include "mutex.h"     /* 11: one coroutine at a time */
 
 #endif
