@@ -843,11 +843,11 @@ static void model(void)
 	r.s = test_seed(20182);
 	one_schedule();
 	long before = n_blocks;
-	for (int n = rounds(5000); n > 0; n--)
+	for (int n = rounds(3000); n > 0; n--)
 		one_schedule();
 	CHECK_EQ(n_blocks, before);
 	printf("# %ld locks, %ld were late, %ld holders were dropped\n", m.n_locks, m.n_late, m.n_dropped);
-	CHECK(m.n_locks > rounds(50000) && m.n_late > rounds(5000) && m.n_dropped > rounds(500));
+	CHECK(m.n_locks > rounds(30 * 1000) && m.n_late > rounds(5000) && m.n_dropped > rounds(500));
 }
 
 /* --- for debuggers -------------------------------------------------------------------------------- */
