@@ -46,3 +46,8 @@ FILES_8 := src/hook src/hook_wait src/hook_rw src/hook_socket src/hook_connect s
 NEEDS_8 := 1 2 3 4 5 6 7
 TESTS_8 := t_hook t_hook_same t_hook_story t_hook_lookup t_hook_fault t_hook_close
 HOOKS   := 8
+
+NAME_11  := 11-sync
+FILES_11 := src/specific
+NEEDS_11 := 1 2 3 4 5
+TESTS_11 := t_specific t_closure

@@ -18,5 +18,7 @@
 #include "closing.h"   /* 6: a descriptor is about to be closed */
 #include "co_poll.h"   /* 7: wait for descriptors */
 #include "hooks.h"     /* 8: plain blocking calls (with costep_hooks.o) */
+#include "specific.h"  /* 11: values that each coroutine has for itself */
+#include "closure.h"   /* 11: a function with the values it will need */
 
 #endif
