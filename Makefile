@@ -134,7 +134,7 @@ $(1)/costep_hooks.o: $(HOOK_FILES:%=$(1)/%.o)
 endef
 $(foreach d,$(sort $(B) $(RELEASE)),$(eval $(call hooks_rule,$(d))))
 
-PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks cond mutex debug costep
+PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks cond mutex specific closure debug costep
 
 install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	install -d "$(DESTDIR)$(PREFIX)/include/costep" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
@@ -211,6 +211,8 @@ WRAP_t_hook_fault := $(WRAP_t_hook_same) -Wl,--wrap=epoll_ctl,--wrap=epoll_wait,
 WRAP_SYNC    := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free
 WRAP_t_cond  := $(WRAP_SYNC)
 WRAP_t_mutex := $(WRAP_SYNC)
+WRAP_t_closure := -Wl,--wrap=malloc,--wrap=free
+WRAP_t_specific := -Wl,--wrap=calloc,--wrap=aligned_alloc,--wrap=free,--wrap=pthread_key_create,--wrap=pthread_setspecific
 LIBS_t_unwind := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with

@@ -48,6 +48,6 @@ TESTS_8 := t_hook t_hook_same t_hook_story t_hook_lookup t_hook_fault t_hook_clo
 HOOKS   := 8
 
 NAME_11  := 11-sync
-FILES_11 := src/waitlist src/cond src/mutex
+FILES_11 := src/waitlist src/cond src/mutex src/specific
 NEEDS_11 := 1 2 3 4 5
-TESTS_11 := t_cond t_mutex
+TESTS_11 := t_cond t_mutex t_specific t_closure

@@ -703,15 +703,15 @@ static void freed_before_they_run(void)
 		CHECK_EQ(co_cond_broadcast(cond), 0);
 		size_t size = malloc_usable_size(cond);
 		end();
-		char *others = malloc(size); /* most likely where the condition was */
-		memset(others, 'x', size);
+		char *next = malloc(size); /* most likely where the condition was */
+		memset(next, 'x', size);
 		drop(&co[0], how);
 		drop(&co[2], how);
 		loop();
 		check_trace("bd");
 		for (size_t i = 0; i < size; i++)
-			CHECK_EQ(others[i], 'x');
-		free(others);
+			CHECK_EQ(next[i], 'x');
+		free(next);
 		release_rest(co, 4);
 	}
 }
