@@ -5,7 +5,6 @@
  * Links with the layers of lessons 1 to 5 and 11.
  */
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -85,32 +84,37 @@ static void show_races(void)
 
 /* --- 2. which mutex? -------------------------------------------------------------------- */
 
-static pthread_mutex_t plain = PTHREAD_MUTEX_INITIALIZER;
-static pthread_mutex_t recursive = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-
 /* trylock: pthread_mutex_lock would put the thread to sleep, and A with it. */
-static void *hold_pthread_mutex(void *which)
+static void *hold_pthread_mutex(void *m)
 {
-	int error = pthread_mutex_trylock(which);
+	int error = pthread_mutex_trylock(m);
 	printf("%s %s %s", *my_name() == 'A' ? "" : ",", my_name(), error ? "gets EBUSY" : "is inside");
 	if (error)
 		return NULL;
 	co_yield_ct();
-	pthread_mutex_unlock(which);
+	pthread_mutex_unlock(m);
 	return NULL;
 }
 
-static void show_pthread_mutex(const char *kind, pthread_mutex_t *which)
+static void show_pthread_mutex(const char *kind, int type)
 {
+	pthread_mutexattr_t attr;
+	pthread_mutex_t m;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, type);
+	pthread_mutex_init(&m, &attr);
 	printf("   a %s pthread mutex:", kind);
-	struct co *a = start("A", hold_pthread_mutex, which);
-	struct co *b = start("B", hold_pthread_mutex, which);
+	struct co *a = start("A", hold_pthread_mutex, &m);
+	struct co *b = start("B", hold_pthread_mutex, &m);
 	printf("\n");
 	if (co_status(b) == CO_SUSPENDED)
 		co_resume(b);
 	co_resume(a);
 	co_release(a);
 	co_release(b);
+	pthread_mutex_destroy(&m);
+	pthread_mutexattr_destroy(&attr);
 }
 
 static void *hold_co_mutex(void *arg)
@@ -148,8 +152,8 @@ static void show_co_mutex(void)
 static void show_mutexes(void)
 {
 	printf("2. A is inside when B comes\n");
-	show_pthread_mutex("plain", &plain);
-	show_pthread_mutex("recursive", &recursive);
+	show_pthread_mutex("plain", PTHREAD_MUTEX_NORMAL);
+	show_pthread_mutex("recursive", PTHREAD_MUTEX_RECURSIVE);
 	show_co_mutex();
 }
 
