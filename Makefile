@@ -207,8 +207,8 @@ WRAP_t_hook_same := -Wl,--wrap=preadv2,--wrap=pwritev2
 WRAP_t_hook_story := $(WRAP_t_hook_same)
 WRAP_t_hook := -Wl,--wrap=epoll_ctl,--wrap=malloc,--wrap=calloc,--wrap=free
 WRAP_t_hook_fault := $(WRAP_t_hook_same) -Wl,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2,--wrap=malloc,--wrap=calloc
-# Those that tests/unit/sync.h counts and makes fail.
-WRAP_SYNC    := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free
+# Those that tests/unit/sync.h counts, makes fail, and looks at.
+WRAP_SYNC    := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=co_wake,--wrap=co_attach,--wrap=co_timer_add
 WRAP_t_cond  := $(WRAP_SYNC)
 WRAP_t_mutex := $(WRAP_SYNC)
 WRAP_t_closure := -Wl,--wrap=malloc,--wrap=free

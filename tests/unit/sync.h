@@ -3,7 +3,8 @@
  * sync — what the tests of conditions and mutexes share.
  *
  * The library's malloc goes through the functions below (WRAP_SYNC in the
- * Makefile): so memory can run out, and what is not given back is counted.
+ * Makefile): so memory can run out, and what is not given back is counted. So do
+ * calls between its layers: they must be made inside.
  */
 #ifndef SYNC_H
 #define SYNC_H
@@ -23,8 +24,12 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void __real_free(void *p);
 
+/* What the library allocates and frees, it does inside. Set for one thread at a time. */
+static _Thread_local struct co_env *watched;
+
 static inline bool fails_now(void)
 {
+	CHECK(!watched || watched->inside);
 	if (fail_at == 0 || ++n_allocs != fail_at)
 		return false;
 	errno = ENOMEM;
@@ -52,8 +57,48 @@ void *__wrap_calloc(size_t n, size_t size)
 void __wrap_free(void *p);
 void __wrap_free(void *p)
 {
+	CHECK(!watched || watched->inside);
 	n_blocks -= p != NULL;
 	__real_free(p);
+}
+
+/* --- inside the library: else a signal handler would wait in the middle of a list ------------ */
+
+static bool thread_ends_now; /* then nobody asks */
+
+static inline void check_inside(const struct co_env *env)
+{
+	CHECK(env->inside || thread_ends_now);
+}
+
+void __real_co_wake(struct co *co);
+void __wrap_co_wake(struct co *co);
+void __wrap_co_wake(struct co *co)
+{
+	check_inside(co->env);
+	__real_co_wake(co);
+}
+
+void __real_co_attach(struct co *co, struct co_attachment *a);
+void __wrap_co_attach(struct co *co, struct co_attachment *a);
+void __wrap_co_attach(struct co *co, struct co_attachment *a)
+{
+	check_inside(co->env);
+	__real_co_attach(co, a);
+}
+
+int __real_co_timer_add(struct co_timer *timer, int64_t at_ns);
+int __wrap_co_timer_add(struct co_timer *timer, int64_t at_ns);
+int __wrap_co_timer_add(struct co_timer *timer, int64_t at_ns)
+{
+	check_inside(co_get_curr_thread_env());
+	return __real_co_timer_add(timer, at_ns);
+}
+
+/* Fire what is due, as the loop does. */
+static inline size_t expire(void)
+{
+	return CO_INSIDE(co_get_curr_thread_env(), co_timers_expire());
 }
 
 /* For times that are exact, and the same order as in a model. */

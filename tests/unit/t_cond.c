@@ -165,7 +165,7 @@ static void *timeouts(void *arg)
 	CHECK_EQ(co_cond_signal(cond), 0);
 	CHECK_EQ(co_timers_get()->n, 1);
 	now += HOUR;
-	CHECK_EQ(co_timers_expire(), 1);
+	CHECK_EQ(expire(), 1);
 	check_all();
 	CHECK_EQ(co_status(co[1]), CO_READY);
 	CHECK_EQ(co_cond_signal(cond), 0); /* nobody waits any more */
@@ -186,7 +186,7 @@ static void *timeouts(void *arg)
 	co[0] = start(wait_10ms, "a");
 	co[1] = start(wait_long, "b");
 	now += 10 * MS;
-	CHECK_EQ(co_timers_expire(), 1);
+	CHECK_EQ(expire(), 1);
 	CHECK_EQ(co_cond_signal(cond), 0);
 	loop();
 	check_trace("Ab");
@@ -671,7 +671,7 @@ static void broadcast_does_not(void)
 		co[0] = start(wait_10ms, "a");
 		co[1] = start(wait_long, "b");
 		now += 10 * MS;
-		CHECK_EQ(co_timers_expire(), 1);
+		CHECK_EQ(expire(), 1);
 		drop(&co[0], how);
 		CHECK_EQ(co_status(co[1]), CO_WAITING);
 		/* Nor one who was signalled by another condition. */
@@ -830,6 +830,7 @@ static void *leave_signalled_main(void *arg)
 /* Nothing but the conditions, which were nobody's to free. */
 static void check_left(void *(*fn)(void *), bool and_cond)
 {
+	thread_ends_now = true;
 	long before = n_blocks;
 
 	for (size_t i = 0; i < sizeof(all_kinds) / sizeof(all_kinds[0]); i++) {
@@ -1147,6 +1148,31 @@ static void where(void)
 	end();
 }
 
+/* --- inside the library ------------------------------------------------------------------------------ */
+
+static void is_inside(void)
+{
+	struct co_env *env;
+
+	begin();
+	env = co_get_curr_thread_env();
+	struct co *co = start(wait_10ms, "a");
+	watched = env;
+	struct co_cond *other = co_cond_alloc();
+	CHECK_EQ(co_cond_free(other), 0);
+	CHECK_FAILS(co_cond_timedwait(cond, 1), -1, ETIMEDOUT);
+	CHECK_FAILS(co_cond_wait_until(cond, now + 1), -1, ETIMEDOUT);
+	watched = NULL;
+	CHECK(!env->inside);
+	CHECK_EQ(co_cond_signal(cond), 0);
+	CHECK_EQ(co_cond_broadcast(cond), 0);
+	CHECK(!env->inside);
+	loop();
+	check_trace("a");
+	CHECK_EQ(co_release(co), 0);
+	end();
+}
+
 static const struct test_case cases[] = {
 	{ "order", "first come, first served, and never at once", order, 0, 0 },
 	{ "later_turn", "who is signalled in a turn runs in the next", later_turn, 0, 0 },
@@ -1168,6 +1194,7 @@ static const struct test_case cases[] = {
 	{ "thread_ends", "a thread that ends with waiters leaves nothing but the condition", thread_ends, 0, 0 },
 	{ "thread_ends_inside", "nor one that ends in a coroutine while main waits", thread_ends_inside, 0, 0 },
 	{ "no_lost_signal", "10 000 random schedules: who is woken, when and why, is as in a model", no_lost_signal, 0, 0 },
+	{ "inside", "what the library does, a signal handler knows of", is_inside, 0, 0 },
 	{ "where", "debuggers see where a waiter waits", where, 0, 0 },
 };
 

@@ -186,11 +186,11 @@ static void *timed(void *arg)
 	co[1] = start(try_10ms, "b");
 	co[2] = start(try_10ms, "c");
 	now += 5 * MS;
-	CHECK_EQ(co_timers_expire(), 1);
+	CHECK_EQ(expire(), 1);
 	CHECK_EQ(co_mutex_unlock(mutex), 0);
 	CHECK_EQ(co_timers_get()->n, 1);
 	now += HOUR;
-	CHECK_EQ(co_timers_expire(), 1);
+	CHECK_EQ(expire(), 1);
 	check_all();
 	turn();
 	check_trace("AbC");
@@ -664,6 +664,7 @@ static void *leave_waiting_main(void *arg)
 
 static void check_left(void *(*fn)(void *))
 {
+	thread_ends_now = true;
 	long before = n_blocks;
 
 	for (size_t i = 0; i < sizeof(all_kinds) / sizeof(all_kinds[0]); i++) {
@@ -883,6 +884,33 @@ static void where(void)
 	end();
 }
 
+/* --- inside the library ------------------------------------------------------------------------------ */
+
+static void is_inside(void)
+{
+	struct co_env *env;
+
+	begin();
+	env = co_get_curr_thread_env();
+	watched = env;
+	struct co_mutex *other = co_mutex_alloc();
+	CHECK_EQ(co_mutex_free(other), 0);
+	watched = NULL;
+	CHECK_EQ(co_mutex_trylock(mutex), 0);
+	CHECK_EQ(co_mutex_unlock(mutex), 0);
+	CHECK_EQ(co_mutex_timedlock(mutex, 0), 0);
+	CHECK_EQ(co_mutex_unlock(mutex), 0);
+	CHECK_EQ(co_mutex_lock(mutex), 0);
+	CHECK(!env->inside);
+	struct co *co = start(try_10ms, "a");
+	CHECK_EQ(co_mutex_unlock(mutex), 0);
+	CHECK(!env->inside);
+	loop();
+	check_trace("a");
+	CHECK_EQ(co_release(co), 0);
+	end();
+}
+
 static const struct test_case cases[] = {
 	{ "one_at_a_time", "one at a time, first come, first served", one_at_a_time, 0, 0 },
 	{ "no_barging", "who unlocks and locks again waits behind those who were there", no_barging, 0, 0 },
@@ -897,6 +925,7 @@ static const struct test_case cases[] = {
 	{ "thread_ends", "a thread that ends with holder and waiters leaves nothing but the mutex", thread_ends, 0, 0 },
 	{ "thread_ends_inside", "nor one that ends in a coroutine while main waits", thread_ends_inside, 0, 0 },
 	{ "model", "random schedules: who holds it, and who is late, is as in a model", model, 0, 0 },
+	{ "inside", "what the library does, a signal handler knows of", is_inside, 0, 0 },
 	{ "where", "debuggers see where a waiter waits", where, 0, 0 },
 };
 
