@@ -212,7 +212,8 @@ WRAP_SYNC    := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=co_wake,--wra
 WRAP_t_cond  := $(WRAP_SYNC)
 WRAP_t_mutex := $(WRAP_SYNC)
 WRAP_t_closure := -Wl,--wrap=malloc,--wrap=free
-WRAP_t_specific := -Wl,--wrap=calloc,--wrap=aligned_alloc,--wrap=free,--wrap=pthread_key_create,--wrap=pthread_setspecific
+WRAP_t_specific := -Wl,--wrap=calloc,--wrap=aligned_alloc,--wrap=free \
+                   -Wl,--wrap=pthread_key_create,--wrap=pthread_key_delete,--wrap=pthread_setspecific
 LIBS_t_unwind := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with
