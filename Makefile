@@ -135,7 +135,7 @@ $(1)/costep_hooks.o: $(HOOK_FILES:%=$(1)/%.o)
 endef
 $(foreach d,$(sort $(B) $(RELEASE)),$(eval $(call hooks_rule,$(d))))
 
-PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks sharestack stack_used debug costep
+PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks sharestack stack_used cond mutex specific closure debug costep
 
 install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	install -d "$(DESTDIR)$(PREFIX)/include/costep" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
@@ -209,6 +209,13 @@ WRAP_t_hook_story := $(WRAP_t_hook_same)
 WRAP_t_hook := -Wl,--wrap=epoll_ctl,--wrap=malloc,--wrap=calloc,--wrap=free
 WRAP_t_hook_fault := $(WRAP_t_hook_same) -Wl,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2,--wrap=malloc,--wrap=calloc
 WRAP_t_sharestack := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free
+# Those that tests/unit/sync.h counts, makes fail, and looks at.
+WRAP_SYNC    := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=co_wake,--wrap=co_attach,--wrap=co_timer_add
+WRAP_t_cond  := $(WRAP_SYNC)
+WRAP_t_mutex := $(WRAP_SYNC)
+WRAP_t_closure := -Wl,--wrap=malloc,--wrap=free
+WRAP_t_specific := -Wl,--wrap=calloc,--wrap=aligned_alloc,--wrap=free \
+                   -Wl,--wrap=pthread_key_create,--wrap=pthread_key_delete,--wrap=pthread_setspecific
 LIBS_t_unwind := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with

@@ -2,7 +2,7 @@
 # Read by the Makefile and by tests/layers.bats. A layer may refer to its own
 # files and to those of the layers it NEEDS, to nothing else: the linker checks.
 
-LESSONS := 1 2 3 4 5 6 7 8 9 10
+LESSONS := 1 2 3 4 5 6 7 8 9 10 11
 
 NAME_1  := 01-swap
 FILES_1 := asm/coctx_swap_$(ARCH)
@@ -56,3 +56,8 @@ NAME_10  := 10-sharestack
 FILES_10 := src/sharestack
 NEEDS_10 := 1 2 3
 TESTS_10 := t_sharestack t_random_shared
+
+NAME_11  := 11-sync
+FILES_11 := src/waitlist src/cond src/mutex src/specific
+NEEDS_11 := 1 2 3 4 5
+TESTS_11 := t_cond t_mutex t_specific t_closure

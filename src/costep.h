@@ -20,5 +20,9 @@
 #include "hooks.h"     /* 8: plain blocking calls (with costep_hooks.o) */
 #include "stack_used.h" /* 9: how deep a stack has been used */
 #include "sharestack.h" /* 10: many coroutines on few stacks */
+#include "cond.h"      /* 11: wait until somebody says that something has changed */
+#include "mutex.h"     /* 11: one coroutine at a time */
+#include "specific.h"  /* 11: values that each coroutine has for itself */
+#include "closure.h"   /* 11: a function with the values it will need */
 
 #endif
