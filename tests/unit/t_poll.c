@@ -902,7 +902,7 @@ static int poll_in_callback(void *arg)
 	struct pollfd fd = { .fd = *(int *)arg, .events = POLLIN };
 
 	CHECK_FAILS(co_poll(NULL, &fd, 1, -1), -1, EBUSY);
-	CHECK_FAILS(co_poll(NULL, &fd, 1, 5), -1, EBUSY);
+	CHECK_FAILS(co_poll(NULL, &fd, 1, 5000), -1, EBUSY);
 	CHECK_FAILS(co_wait_until(fd.fd, POLLIN, CO_NEVER), -1, EBUSY);
 	co_epoll_check();
 	for (int i = 0; i < 50; i++)
@@ -1427,10 +1427,10 @@ static void release_waiting(void)
 
 static void release_asleep(void)
 {
-	struct polling *w = poll_one(-1, 0, 1);
+	struct polling *w = poll_one(-1, 0, 100);
 
 	CHECK_EQ(co_status(w->co), CO_WAITING);
-	usleep(2000);
+	usleep(101000);
 	CHECK_EQ(co_get_epoll_ct()->wait(co_get_epoll_ct(), 0), 1);
 	CHECK_EQ(co_status(w->co), CO_READY);
 	forget(w);
@@ -1528,7 +1528,7 @@ static void forked_in_coroutine(void)
 	start(fork_here, p); /* the child's main goes on here as well */
 	CHECK_EQ(co_poll(NULL, &fd, 1, -1), 1);
 	drain(p[0]);
-	CHECK_EQ(co_poll(NULL, &fd, 1, 1), 0);
+	CHECK_EQ(co_poll(NULL, &fd, 1, 50), 0); /* long enough to wait, on a busy machine too */
 	the_set();
 	if (getpid() != me)
 		_exit(0);
