@@ -17,12 +17,12 @@ TESTS_2 := t_context
 NAME_3  := 03-coroutine
 FILES_3 := src/stack src/overflow src/assert src/swap src/env src/attach src/coroutine src/debug
 NEEDS_3 := 1 2
-TESTS_3 := t_stack t_overflow t_coroutine t_misuse t_random t_fault t_thread t_unwind t_exception
+TESTS_3 := t_stack t_overflow t_coroutine t_misuse t_random t_unwind t_exception
 
 NAME_4  := 04-scheduler
 FILES_4 := src/loop
 NEEDS_4 := 1 2 3
-TESTS_4 := t_loop t_misuse_loop
+TESTS_4 := t_loop t_misuse_loop t_fault t_thread
 
 NAME_5  := 05-timers
 FILES_5 := src/clock src/timer src/timer_heap src/timer_wheel src/alarm src/timer_timerfd src/sleep
