@@ -57,7 +57,8 @@ void coctx_make(struct coctx *ctx, void *stack_top, coctx_entry_fn *fn, void *ar
 
 /* Two contexts that are never swapped to, for links to lead to: the end of every chain
  * of resumers, and a resumer whose stack holds another's bytes at the moment. */
-extern const struct coctx coctx_nobody, coctx_copied_out;
+extern const struct coctx coctx_nobody;
+extern const struct coctx coctx_copied_out;
 
 #pragma GCC visibility pop
 #ifdef __cplusplus
