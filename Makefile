@@ -187,7 +187,10 @@ demo: lesson3 ## the shortest look: three coroutines, told step by step
 
 # --- tests ------------------------------------------------------------------------
 
-UNIT      := $(foreach n,$(LESSONS),$(TESTS_$(n)))
+# Tests of layers that no lesson brings together (hooks and shared stacks): linked with
+# the whole library and the hooks; run by unit, test and the matrix, by no testN.
+TESTS_ALL := t_hook_shared
+UNIT      := $(foreach n,$(LESSONS),$(TESTS_$(n))) $(TESTS_ALL)
 BATS      := $(wildcard tests/*.bats)
 # The calls that t_fault makes fail: the linker hands them to the test.
 WRAP_t_fault := -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--wrap=calloc,--wrap=free \
@@ -208,6 +211,7 @@ WRAP_t_hook_same := -Wl,--wrap=preadv2,--wrap=pwritev2
 WRAP_t_hook_story := $(WRAP_t_hook_same)
 WRAP_t_hook := -Wl,--wrap=epoll_ctl,--wrap=malloc,--wrap=calloc,--wrap=free
 WRAP_t_hook_fault := $(WRAP_t_hook_same) -Wl,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2,--wrap=malloc,--wrap=calloc
+WRAP_t_hook_shared := -Wl,--wrap=dlsym,--wrap=clock_gettime,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free
 WRAP_t_sharestack := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free
 # Those that tests/unit/sync.h counts, makes fail, and looks at.
 WRAP_SYNC    := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=co_wake,--wrap=co_attach,--wrap=co_timer_add
@@ -229,7 +233,7 @@ endef
 $(foreach n,$(LESSONS),$(eval $(call unit_rule,stage$(n),$(call stage,$(n)))))
 $(eval $(call unit_rule,tests,$(call objects,$(LIB_FILES))))
 # These need the hooks beside the library.
-$(TESTS_$(HOOKS):%=$(B)/tests/%): $(B)/costep_hooks.o
+$(addprefix $(B)/tests/,$(TESTS_$(HOOKS)) $(TESTS_ALL)): $(B)/costep_hooks.o
 # These look at registers, by an assembly helper.
 $(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_random t_random_shared)): $(B)/tests/unit/regs_$(ARCH).o
 .PRECIOUS: $(B)/%.o
