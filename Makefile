@@ -211,7 +211,9 @@ WRAP_t_hook_same := -Wl,--wrap=preadv2,--wrap=pwritev2
 WRAP_t_hook_story := $(WRAP_t_hook_same)
 WRAP_t_hook := -Wl,--wrap=epoll_ctl,--wrap=malloc,--wrap=calloc,--wrap=free
 WRAP_t_hook_fault := $(WRAP_t_hook_same) -Wl,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2,--wrap=malloc,--wrap=calloc
-WRAP_t_hook_shared := -Wl,--wrap=dlsym,--wrap=clock_gettime,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free
+# Where t_hook_shared is libc's resolver and the clock on the wall, and counts memory.
+WRAP_t_hook_shared := -Wl,--wrap=dlsym,--wrap=freeaddrinfo,--wrap=clock_gettime \
+                      -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free
 WRAP_t_sharestack := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free
 # Those that tests/unit/sync.h counts, makes fail, and looks at.
 WRAP_SYNC    := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=co_wake,--wrap=co_attach,--wrap=co_timer_add
