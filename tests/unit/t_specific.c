@@ -23,7 +23,9 @@ static _Thread_local struct {
 	int fail_after;    /* so many may succeed; negative: all */
 	int key_error;     /* of pthread_key_create, pthread_setspecific; 0 = none */
 	int set_error;
-	const void *freed; /* last */
+	int n_deleted;     /* pthread's keys */
+	void (*meanwhile)(void); /* called once in the next pthread_key_create: what another
+				    thread does meanwhile */
 } watch = { .fail_after = -1 };
 
 /* With clang, ThreadSanitizer itself comes here, when it is not ready to watch. */
@@ -41,6 +43,8 @@ void __real_free(void *p);
 void __wrap_free(void *p);
 int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
+int __real_pthread_key_delete(pthread_key_t key);
+int __wrap_pthread_key_delete(pthread_key_t key);
 int __real_pthread_setspecific(pthread_key_t key, const void *value);
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
 
@@ -67,13 +71,23 @@ UNWATCHED void *__wrap_aligned_alloc(size_t align, size_t size)
 
 UNWATCHED void __wrap_free(void *p)
 {
-	watch.freed = p;
 	__real_free(p);
 }
 
 UNWATCHED int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
+	void (*meanwhile)(void) = watch.meanwhile;
+
+	watch.meanwhile = NULL;
+	if (meanwhile)
+		meanwhile();
 	return watch.key_error ? watch.key_error : __real_pthread_key_create(key, destructor);
+}
+
+UNWATCHED int __wrap_pthread_key_delete(pthread_key_t key)
+{
+	watch.n_deleted++;
+	return __real_pthread_key_delete(key);
 }
 
 UNWATCHED int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
@@ -388,6 +402,14 @@ static void note(void *value)
 	destroyed = value;
 }
 
+static void *set_and_yield(void *arg)
+{
+	CHECK_EQ(co_getspecific(key), NULL);
+	CHECK_EQ(co_setspecific(key, arg), 0);
+	CHECK_EQ(co_yield_ct(), 0);
+	return arg;
+}
+
 static void *see_nothing_old(void *arg)
 {
 	CHECK_EQ(co_setspecific(key, &a), 0);
@@ -415,17 +437,16 @@ static void no_old_value(void)
 	CHECK_EQ(co_resume(co), 0);
 	CHECK_EQ(co_release(co), 0);
 	CHECK_EQ(n_destroyed, 0); /* an old value is nothing for the new destructor */
+
+	CHECK_EQ(co_key_delete(key), 0);
+	have_key(NULL); /* and the old destructor nothing for a new value */
+	CHECK_EQ(key, before);
+	co = start(set_and_yield, &b);
+	CHECK_EQ(co_release(co), 0);
+	CHECK_EQ(n_destroyed, 0);
 }
 
 /* --- destructors --------------------------------------------------------------------------------- */
-
-static void *set_and_yield(void *arg)
-{
-	CHECK_EQ(co_getspecific(key), NULL);
-	CHECK_EQ(co_setspecific(key, arg), 0);
-	CHECK_EQ(co_yield_ct(), 0);
-	return arg;
-}
 
 static void on_release_and_reset(void)
 {
@@ -573,6 +594,35 @@ static void see_the_leaving_thread(void)
 	CHECK_EQ(co_key_create(&other_key, NULL), 0);
 	run_thread(set_all);
 	CHECK_EQ(n_destroyed, 31);
+}
+
+/* The same when the environment goes later than the values: main runs it then, and
+ * pthread's keys are pthread's. */
+static void see_pthreads(void *value)
+{
+	note(value);
+	CHECK(co_self() != NULL);
+	CHECK_EQ(co_getspecific(key), NULL);
+	CHECK_EQ(co_getspecific(pthreads), &c);
+	CHECK_EQ(co_setspecific(pthreads, &b), 0);
+	CHECK_EQ(pthread_getspecific(pthreads), &b);
+	CHECK_EQ(co_setspecific(other_key, &b), 0);
+	CHECK_EQ(co_getspecific(other_key), &b);
+}
+
+static void *values_before_environment(void *arg)
+{
+	have_key(see_pthreads);
+	CHECK_EQ(co_release(make(yield_once, NULL)), 0);
+	CHECK_EQ(co_key_create(&other_key, NULL), 0);
+	pthreads = pthreads_key();
+	return set_all(arg);
+}
+
+static void see_the_leaving_main(void)
+{
+	run_thread(values_before_environment);
+	CHECK_EQ(n_destroyed, 1);
 }
 
 /* One releases another, whose destructor asks for its own coroutine's value. */
@@ -1028,6 +1078,27 @@ static void variables_out_of_keys(void)
 	CHECK_EQ(co_release(co), 0);
 }
 
+static int *inner_number;
+
+static void use_number(void)
+{
+	inner_number = number();
+	CHECK(inner_number != NULL);
+}
+
+/* Two threads use a variable first, in one moment; here by one thread. */
+static void first_uses(void)
+{
+	CHECK_EQ(co_get_curr_thread_env(), NULL);
+	watch.meanwhile = use_number;
+	int *outer = number();
+	CHECK(outer && outer == inner_number);
+	CHECK_EQ(watch.meanwhile, NULL);
+	CHECK_EQ(watch.n_deleted, 1); /* each has made one of pthread's, and one of ours */
+	have_key(NULL);
+	CHECK_EQ(key, PTHREAD_KEYS_MAX + 1);
+}
+
 /* --- threads ----------------------------------------------------------------------------------------- */
 
 enum { THREADS = 4 };
@@ -1127,14 +1198,18 @@ static void each_key_once(void)
 {
 	static bool seen[CO_KEYS_MAX];
 
-	on_threads(make_many);
-	for (int i = 0; i < CO_KEYS_MAX; i++) {
-		pthread_key_t k = ((pthread_key_t *)made)[i] - PTHREAD_KEYS_MAX;
-		CHECK(!seen[k]);
-		seen[k] = true;
+	for (int round = 0; round < rounds(40); round++) {
+		memset(seen, 0, sizeof(seen));
+		on_threads(make_many);
+		for (int i = 0; i < CO_KEYS_MAX; i++) {
+			pthread_key_t k = ((pthread_key_t *)made)[i] - PTHREAD_KEYS_MAX;
+			CHECK(!seen[k]);
+			seen[k] = true;
+		}
+		n_deleted = 0;
+		on_threads(delete_all);
+		CHECK_EQ(n_deleted, CO_KEYS_MAX);
 	}
-	on_threads(delete_all);
-	CHECK_EQ(n_deleted, CO_KEYS_MAX);
 }
 
 /* A key is made anew while others have values of the old one. */
@@ -1227,6 +1302,7 @@ static const struct test_case cases[] = {
 	{ "repeated", "what a destructor sets is destroyed too, four times at most", repeated, 0, 0 },
 	{ "see_the_leaving_ones", "destructors have the values of the one that goes, not the caller's", see_the_leaving_ones, 0, 0 },
 	{ "see_the_leaving_thread", "also at the end of a thread", see_the_leaving_thread, 0, 0 },
+	{ "see_the_leaving_main", "and when that thread's main runs them", see_the_leaving_main, 0, 0 },
 	{ "nested_release", "a destructor may release another coroutine", nested_release, 0, 0 },
 	{ "destructor_runs_others", "and run one, which has its own values", destructor_runs_others, 0, 0 },
 	{ "destructor_left_behind", "a destructor that yields and is never resumed leaves nothing", destructor_left_behind, 0, 0 },
@@ -1242,6 +1318,7 @@ static const struct test_case cases[] = {
 	{ "aligned", "variables of any alignment", aligned, 0, 0 },
 	{ "variables_memory", "no memory for a variable: NULL, ENOMEM, and nothing is left", variables_out_of_memory, 0, 0 },
 	{ "variables_keys", "no key for a variable: NULL, EAGAIN, and later it may succeed", variables_out_of_keys, 0, 0 },
+	{ "first_uses", "who is slower at a variable's first use takes the other's key", first_uses, 0, 0 },
 	{ "threads_churn", "threads make and delete keys at once, and no value is lost", threads_churn, 0, 0 },
 	{ "each_key_once", "threads get each key once, and delete each once", each_key_once, 0, 0 },
 	{ "deleted_meanwhile", "a key may be deleted and made again while others set, get and are released", deleted_meanwhile, 0, 0 },
