@@ -91,6 +91,29 @@ all_programs() {
 	[[ $output == *"undefined reference to"*co_accept* ]]
 }
 
+@test "the macros of our own headers are for C++, too" {
+	cat >"$BATS_TEST_TMPDIR/own.cpp" <<-'END'
+		#include <costep.h>
+		#include <stdio.h>
+		struct counters { int reads; };
+		static void begin(struct counters *c) { c->reads = 41; }
+		CO_ROUTINE_SPECIFIC(struct counters, mine);
+		CO_ROUTINE_SPECIFIC_WITH(struct counters, begun, begin, NULL);
+		CO_CLOSURE(add, (const int, n), (struct counters *, to)) { self->to->reads += self->n; return self->to; }
+		int main()
+		{
+			mine()->reads++;
+			co_closure_run_once(add_new(1, begun()));
+			printf("%d %d\n", mine()->reads, begun()->reads);
+		}
+	END
+	for cxx in "g++ -std=c++17" "clang++ -std=c++20"; do
+		$cxx -Wall -Wextra -Werror -pedantic-errors -Isrc "$BATS_TEST_TMPDIR/own.cpp" "${static[@]:1}" -o "$BATS_TEST_TMPDIR/own"
+		run -0 "$BATS_TEST_TMPDIR/own"
+		[ "$output" = "1 42" ]
+	done
+}
+
 @test "libco's helpers for closures are there when asked for, and else not" {
 	for cxx in g++ clang++; do
 		build names $cxx -std=c++11 -DCO_COMPAT_HELPERS "${static[@]}"

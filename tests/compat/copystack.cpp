@@ -9,6 +9,7 @@
 
 struct Task {
 	int id, sum;
+	uintptr_t at; /* where its bytes are while it runs */
 };
 
 static void *fill_and_look(void *arg)
@@ -16,6 +17,7 @@ static void *fill_and_look(void *arg)
 	Task *task = static_cast<Task *>(arg); /* not on a shared stack */
 	char buf[4096];
 
+	task->at = reinterpret_cast<uintptr_t>(buf);
 	for (int round = 0; round < 3; round++) {
 		memset(buf, '0' + task->id + round, sizeof(buf));
 		co_yield_ct();
@@ -30,7 +32,7 @@ int main()
 	stShareStack_t *shared = co_alloc_sharestack(1, 1024 * 128);
 	stCoRoutineAttr_t attr;
 	stCoRoutine_t *co[3];
-	Task tasks[3] = { { 0, 0 }, { 1, 0 }, { 2, 0 } };
+	Task tasks[3] = { { 0, 0, 0 }, { 1, 0, 0 }, { 2, 0, 0 } };
 
 	attr.stack_size = 0;
 	attr.share_stack = shared;
@@ -49,6 +51,7 @@ int main()
 		printf("%d: %d of its bytes found again\n", i, tasks[i].sum);
 		co_release(co[i]);
 	}
+	printf("in one place: %s\n", tasks[0].at == tasks[1].at && tasks[1].at == tasks[2].at ? "yes" : "no");
 	printf("none: %d\n", co_alloc_sharestack(0, 1024) != NULL);
 	printf("freed: %d\n", co_free_sharestack(shared));
 	return 0;

@@ -27,17 +27,23 @@ struct Session {
 	}
 };
 
+/* The constructor of an earlier object uses one. */
+static void use_early();
+static struct Early {
+	Early()
+	{
+		use_early();
+	}
+} early;
+
 CO_ROUTINE_SPECIFIC(Counters, mine);
 CO_ROUTINE_SPECIFIC(Counters, also_mine);
 CO_ROUTINE_SPECIFIC(Session, session);
 
-/* Before main, another object's constructor uses one. */
-static struct Early {
-	Early()
-	{
-		mine->writes = 7;
-	}
-} early;
+static void use_early()
+{
+	mine->writes = 7;
+}
 
 static pthread_key_t key;
 
