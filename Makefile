@@ -134,7 +134,7 @@ $(1)/costep_hooks.o: $(HOOK_FILES:%=$(1)/%.o)
 endef
 $(foreach d,$(sort $(B) $(RELEASE)),$(eval $(call hooks_rule,$(d))))
 
-PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks specific closure debug costep
+PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks cond mutex specific closure debug costep
 
 install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	install -d "$(DESTDIR)$(PREFIX)/include/costep" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
@@ -210,6 +210,10 @@ WRAP_t_hook_same := -Wl,--wrap=preadv2,--wrap=pwritev2
 WRAP_t_hook_story := $(WRAP_t_hook_same)
 WRAP_t_hook := -Wl,--wrap=epoll_ctl,--wrap=malloc,--wrap=calloc,--wrap=free
 WRAP_t_hook_fault := $(WRAP_t_hook_same) -Wl,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2,--wrap=malloc,--wrap=calloc
+# Those that tests/unit/sync.h counts, makes fail, and looks at.
+WRAP_SYNC    := -Wl,--wrap=malloc,--wrap=calloc,--wrap=free,--wrap=co_wake,--wrap=co_attach,--wrap=co_timer_add
+WRAP_t_cond  := $(WRAP_SYNC)
+WRAP_t_mutex := $(WRAP_SYNC)
 WRAP_t_closure := -Wl,--wrap=malloc,--wrap=free
 WRAP_t_specific := -Wl,--wrap=calloc,--wrap=aligned_alloc,--wrap=free \
                    -Wl,--wrap=pthread_key_create,--wrap=pthread_key_delete,--wrap=pthread_setspecific

@@ -2,7 +2,7 @@
 # Read by the Makefile and by tests/layers.bats. A layer may refer to its own
 # files and to those of the layers it NEEDS, to nothing else: the linker checks.
 
-LESSONS := 1 2 3 4 5 6 7 8
+LESSONS := 1 2 3 4 5 6 7 8 11
 
 NAME_1  := 01-swap
 FILES_1 := asm/coctx_swap_$(ARCH)
@@ -48,6 +48,6 @@ TESTS_8 := t_hook t_hook_same t_hook_story t_hook_lookup t_hook_fault t_hook_clo
 HOOKS   := 8
 
 NAME_11  := 11-sync
-FILES_11 := src/specific
+FILES_11 := src/waitlist src/cond src/mutex src/specific
 NEEDS_11 := 1 2 3 4 5
-TESTS_11 := t_specific t_closure
+TESTS_11 := t_cond t_mutex t_specific t_closure

@@ -18,6 +18,8 @@
 #include "closing.h"   /* 6: a descriptor is about to be closed */
 #include "co_poll.h"   /* 7: wait for descriptors */
 #include "hooks.h"     /* 8: plain blocking calls (with costep_hooks.o) */
+#include "cond.h"      /* 11: wait until somebody says that something has changed */
+#include "mutex.h"     /* 11: one coroutine at a time */
 #include "specific.h"  /* 11: values that each coroutine has for itself */
 #include "closure.h"   /* 11: a function with the values it will need */
 

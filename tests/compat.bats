@@ -12,11 +12,7 @@ setup_file() {
 }
 
 setup() {
-	local name
 	cd "$BATS_TEST_DIRNAME/.." || return 1
-	for name in co_alloc_sharestack co_cond_alloc co_mutex_alloc co_setspecific; do
-		nm -D build/libcostep.so | grep -q " $name\$" || skip "$name is not in the library yet"
-	done
 	warnings=(-Wall -Wextra -Wshadow -Werror)
 	static=(build/costep_hooks.o build/libcostep.a -lpthread -ldl)
 }
@@ -44,7 +40,11 @@ says_what_it_should() { # PROGRAM
 
 all_programs() {
 	local f
-	for f in tests/compat/*.cpp; do basename "$f" .cpp; done
+	for f in tests/compat/*.cpp; do
+		# Until lesson 10 is here.
+		[[ $f == */copystack.cpp ]] && ! nm -D build/libcostep.so | grep -q ' co_alloc_sharestack$' && continue
+		basename "$f" .cpp
+	done
 }
 
 @test "each program compiles as C++11 to C++20 by gcc, without a warning" {
