@@ -140,12 +140,15 @@ PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks 
 install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	install -d "$(DESTDIR)$(PREFIX)/include/costep" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
 	install -m 644 $(PUBLIC_HEADERS:%=src/%.h) "$(DESTDIR)$(PREFIX)/include/costep"
+	install -d "$(DESTDIR)$(PREFIX)/include/costep/compat"
+	install -m 644 src/compat/*.h "$(DESTDIR)$(PREFIX)/include/costep/compat"
 	install -m 644 build/libcostep.a "$(DESTDIR)$(PREFIX)/lib"
 	install -m 755 build/libcostep.so "$(DESTDIR)$(PREFIX)/lib/libcostep.so.0"
 	ln -sf libcostep.so.0 "$(DESTDIR)$(PREFIX)/lib/libcostep.so"
 	install -d "$(DESTDIR)$(PREFIX)/lib/costep"
 	install -m 644 build/costep_hooks.o "$(DESTDIR)$(PREFIX)/lib/costep"
-	printf '%s\n' 'prefix=$(PREFIX)' 'hooks=$${prefix}/lib/costep/costep_hooks.o' 'Name: costep' 'Description: stackful coroutines that can be looked at' \
+	printf '%s\n' 'prefix=$(PREFIX)' 'hooks=$${prefix}/lib/costep/costep_hooks.o' \
+	  'compat=$${prefix}/include/costep/compat' 'Name: costep' 'Description: stackful coroutines that can be looked at' \
 	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include/costep' 'Libs: -L$${prefix}/lib -lcostep' \
 	  'Libs.private: -lpthread -ldl' > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/costep.pc"
 

@@ -67,7 +67,7 @@ struct co_closure {
 		}; \
 		struct name *co_closure_ = (struct name *)malloc(sizeof(struct name)); \
 		if (co_closure_) \
-			memcpy(co_closure_, &co_closure_value_, sizeof(struct name)); \
+			memcpy((void *)co_closure_, &co_closure_value_, sizeof(struct name)); \
 		return co_closure_; \
 	} \
 	static void *name##_body(struct name *self)

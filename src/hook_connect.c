@@ -13,6 +13,7 @@
 #include "closing.h"
 #include "co_poll.h"
 #include "hook.h"
+#include "hooks.h"
 #include "loop.h"
 
 /* --- connect: the flag is set for the call and put back ------------------------------- */
@@ -134,6 +135,15 @@ HOOKED int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	return hook_is_on() ? hooked_accept(fd, addr, len, flags) : REAL(accept4)(fd, addr, len, flags);
 }
+
+HOOKED int co_accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return co_may_wait() ? hooked_accept(fd, addr, len, 0) : REAL(accept)(fd, addr, len);
+}
+
+/* C++ programs written for libco declare it themselves: by this name. */
+HOOKED int accept_in_cxx(int fd, struct sockaddr *addr, socklen_t *len) __asm__("_Z9co_acceptiP8sockaddrPj")
+	__attribute__((alias("co_accept")));
 
 /* --- close: whoever waits is told --------------------------------------------------------- */
 

@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -47,6 +48,13 @@ bool co_is_enable_sys_hook(void);
  * Returns      0; -1, ENOMEM, EINVAL an empty name or one with '='.
  * Source       libco co_set_env_list. */
 int co_set_env_list(const char *const names[], size_t n);
+
+/* accept, as a coroutine with its hooks on has it, also if they are off.
+ *
+ * Blocks       yes: parks the coroutine until there is a connection, if @fd is a
+ *              blocking one (see accept in NOTES.md); on main it runs the loop.
+ * Source       libco co_accept, which is declared nowhere and holds up the thread. */
+int co_accept(int fd, struct sockaddr *addr, socklen_t *len);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus
