@@ -54,7 +54,6 @@ enum { STACK_DEFAULT = 128 * 1024, STACK_MAX = 8 * 1024 * 1024 };
 
 extern "C" {
 int create(stCoRoutine_t **co, const attr *a, void *(*fn)(void *), void *arg) __asm__("co_create");
-int cond_timedwait(stCoCond_t *cond, int timeout_ms) __asm__("co_cond_timedwait");
 }
 
 /* As libco has it: a size that cannot be is made one that can. */
@@ -80,13 +79,6 @@ __attribute__((always_inline)) inline int co_create(stCoRoutine_t **co, const st
 		a.share_stack = attr->share_stack;
 	}
 	return costep_compat::create(co, &a, routine, arg);
-}
-
-/* Wait for a signal. @timeout_ms 0 and less: no limit, as in libco.
- * Returns 0; -1, ETIMEDOUT and others (libco: 0 for a timeout, too). */
-__attribute__((always_inline)) inline int co_cond_timedwait(stCoCond_t *cond, int timeout_ms)
-{
-	return costep_compat::cond_timedwait(cond, timeout_ms > 0 ? timeout_ms : -1);
 }
 
 extern "C" {
@@ -121,7 +113,10 @@ void co_enable_hook_sys(void);
 void co_disable_hook_sys(void);
 bool co_is_enable_sys_hook(void);
 
-/* 6. conditions. co_cond_free: -1 and EBUSY while somebody waits. */
+/* 6. conditions. co_cond_free: -1 and EBUSY while somebody waits. co_cond_timedwait:
+ * less than 0 = no limit; 0 looks once, which is ETIMEDOUT (libco: no limit); -1 and
+ * ETIMEDOUT when the time is over (libco: 0, as for a signal). */
+int co_cond_timedwait(stCoCond_t *cond, int timeout_ms);
 stCoCond_t *co_cond_alloc(void);
 int co_cond_free(stCoCond_t *cond);
 int co_cond_signal(stCoCond_t *cond);

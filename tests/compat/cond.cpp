@@ -47,7 +47,7 @@ static void *consume(void *arg)
 		}
 		if (shop->is_closed)
 			break;
-		co_cond_timedwait(shop->cond, shop->n_sold % 2 ? 0 : -1); /* both: no limit */
+		co_cond_timedwait(shop->cond, -1);
 	}
 	shop->n_consumers--;
 	return NULL;
@@ -57,8 +57,10 @@ static void *consume(void *arg)
 
 static void *wait_in_vain(void *arg)
 {
-	int result = co_cond_timedwait(static_cast<stCoCond_t *>(arg), 10);
-	printf("in vain: %d, %s\n", result, errno == ETIMEDOUT ? "ETIMEDOUT" : "?");
+	for (int ms = 10; ms >= 0; ms -= 10) { /* 0: it looks once */
+		int result = co_cond_timedwait(static_cast<stCoCond_t *>(arg), ms);
+		printf("%d ms in vain: %d, %s\n", ms, result, errno == ETIMEDOUT ? "ETIMEDOUT" : "?");
+	}
 	return NULL;
 }
 
