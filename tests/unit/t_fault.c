@@ -349,6 +349,40 @@ static void old_kernel(void)
 	run_thread(guards_by_mprotect);
 }
 
+/* Two maps for each stack: at 65 530 the kernel has had enough. */
+static void too_many_maps(void)
+{
+	enum { MOST = 100 * 1000 };
+	struct co_stack **s = malloc(MOST * sizeof(*s)), *one;
+	int n = 0;
+
+	SKIP_IF_WATCHED("maps are not ours alone");
+	no_guards = true;
+	while (n < MOST && (s[n] = co_stack_get(0)))
+		n++;
+	CHECK_EQ(errno, ENOMEM);
+	printf("# the kernel has room for %d\n", n);
+	if (n == MOST)
+		check_skip("vm.max_map_count is raised: 100000 fit");
+	CHECK(n > 1000);
+	CHECK_EQ(co_stack_stats().lent, n);
+	CHECK_FAILS(co_stack_get(0), NULL, ENOMEM);
+	for (int i = 0; i < n; i += 1000)
+		check_guard(s[i]);
+	co_stack_check();
+	for (int i = 0; i < n; i++)
+		s[i]->ops->put(s[i]);
+	one = co_stack_get(0); /* now there is room */
+	check_guard(one);
+	one->ops->put(one);
+	co_stack_check();
+	no_guards = false;
+	for (int i = 0; i < MOST; i++) /* and where the kernel has guards, all fit */
+		if (kernel_has_guards())
+			CHECK((s[i] = co_stack_get(0)) != NULL);
+	free(s);
+}
+
 /* The advice is refused for one stack only: as for locked memory. */
 static void one_refused(void)
 {
@@ -394,6 +428,8 @@ static const struct test_case cases[] = {
 	{ "old_from_then_on", "the same with guards made by mprotect, from any call on", old_kernel_from_then_on, 0, 0 },
 	{ "gives_up", "a thread that ends after the first error leaves nothing", gives_up, 0, 0 },
 	{ "old_kernel", "where the kernel knows no guards, mprotect makes them", old_kernel, 0, 0 },
+	{ "too_many_maps", "guards by mprotect: the stack that is too many says ENOMEM, the others are unharmed", too_many_maps,
+	  0, 0 },
 	{ "one_refused", "one refused guard is made by mprotect, the next is not", one_refused, 0, 0 },
 	{ "both_refused", "no guard, no stack: ENOMEM, and those in use are unharmed", both_refused, 0, 0 },
 };
