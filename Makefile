@@ -134,7 +134,7 @@ $(1)/costep_hooks.o: $(HOOK_FILES:%=$(1)/%.o)
 endef
 $(foreach d,$(sort $(B) $(RELEASE)),$(eval $(call hooks_rule,$(d))))
 
-PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks debug costep
+PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks remote debug costep
 
 install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	install -d "$(DESTDIR)$(PREFIX)/include/costep" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
@@ -207,6 +207,7 @@ WRAP_t_hook_same := -Wl,--wrap=preadv2,--wrap=pwritev2
 WRAP_t_hook_story := $(WRAP_t_hook_same)
 WRAP_t_hook := -Wl,--wrap=epoll_ctl,--wrap=malloc,--wrap=calloc,--wrap=free
 WRAP_t_hook_fault := $(WRAP_t_hook_same) -Wl,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2,--wrap=malloc,--wrap=calloc
+WRAP_t_remote := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=eventfd,--wrap=epoll_ctl
 LIBS_t_unwind := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with
@@ -222,7 +223,7 @@ $(eval $(call unit_rule,tests,$(call objects,$(LIB_FILES))))
 # These need the hooks beside the library.
 $(TESTS_$(HOOKS):%=$(B)/tests/%): $(B)/costep_hooks.o
 # These look at registers, by an assembly helper.
-$(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_random)): $(B)/tests/unit/regs_$(ARCH).o
+$(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_random t_preempt)): $(B)/tests/unit/regs_$(ARCH).o
 .PRECIOUS: $(B)/%.o
 
 UNIT_PROGRAMS := $(UNIT:%=$(B)/tests/%)

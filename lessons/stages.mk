@@ -2,7 +2,7 @@
 # Read by the Makefile and by tests/layers.bats. A layer may refer to its own
 # files and to those of the layers it NEEDS, to nothing else: the linker checks.
 
-LESSONS := 1 2 3 4 5 6 7 8
+LESSONS := 1 2 3 4 5 6 7 8 12
 
 NAME_1  := 01-swap
 FILES_1 := asm/coctx_swap_$(ARCH)
@@ -46,3 +46,8 @@ FILES_8 := src/hook src/hook_wait src/hook_rw src/hook_socket src/hook_connect s
 NEEDS_8 := 1 2 3 4 5 6 7
 TESTS_8 := t_hook t_hook_same t_hook_story t_hook_lookup t_hook_fault t_hook_close
 HOOKS   := 8
+
+NAME_12  := 12-threads
+FILES_12 := src/remote
+NEEDS_12 := 1 2 3 4 5 6 7 8
+TESTS_12 := t_remote t_remote_threads t_preempt

@@ -18,5 +18,6 @@
 #include "closing.h"   /* 6: a descriptor is about to be closed */
 #include "co_poll.h"   /* 7: wait for descriptors */
 #include "hooks.h"     /* 8: plain blocking calls (with costep_hooks.o) */
+#include "remote.h"    /* 12: have something done by another thread's loop */
 
 #endif
