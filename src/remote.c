@@ -231,8 +231,7 @@ static void leave_waiting(struct co *co)
 {
 	struct event_wait *w = co->waits_in;
 
-	list_remove(&w->node);
-	if (w->has_event) {
+	if (w->has_event) { /* then it is on no list any more */
 		w->remote->n_events++;
 		hand_out(w->remote);
 	}

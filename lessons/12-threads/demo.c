@@ -364,20 +364,24 @@ static bool is_in_swap(void *context)
 	return rip >= swap_begin && rip < swap_end;
 }
 
-/* The timer has interrupted this thread. Inside the swap? Then the other thread may
- * have the processor. */
+/* This thread has been interrupted inside the swap. Now the other may have the processor. */
+static void give_away(void)
+{
+	uint64_t n = racers[!my].n_resumes;
+
+	racers[my].n_inside++;
+	sched_yield();
+	racers[my].n_taken += racers[!my].n_resumes != n;
+}
+
 static void interrupt(int sig, siginfo_t *info, void *context)
 {
 	int before = errno;
 
 	(void)sig, (void)info;
 	racers[my].n_signals++;
-	if (is_in_swap(context)) {
-		uint64_t n = racers[!my].n_resumes;
-		racers[my].n_inside++;
-		sched_yield();
-		racers[my].n_taken += racers[!my].n_resumes != n;
-	}
+	if (is_in_swap(context))
+		give_away();
 	errno = before;
 }
 

@@ -27,6 +27,7 @@ static int fail_at, n_calls;  /* the number of the call that fails, from 1; 0: n
 static int fail_eventfds;     /* so many, from now on */
 static atomic_long n_blocks;  /* what the library holds */
 static int last_eventfd = -1;
+static void (*in_malloc)(void); /* done in the middle of the next one */
 
 static bool fails_now(int error)
 {
@@ -46,6 +47,11 @@ int __real_epoll_ctl(int set, int op, int fd, struct epoll_event *event);
 void *__wrap_malloc(size_t size);
 void *__wrap_malloc(size_t size)
 {
+	void (*fn)(void) = in_malloc;
+
+	in_malloc = NULL;
+	if (fn)
+		fn();
 	if (fails_now(ENOMEM))
 		return NULL;
 	n_blocks++;
@@ -583,6 +589,24 @@ static void close_then_release(void)
 	CHECK(n_blocks <= blocks + 8);
 }
 
+/* Closed after the poster has looked, before it has pushed. */
+static void close_now(void)
+{
+	CHECK_EQ(co_remote_close(remote), 0);
+}
+
+static void closed_meanwhile(void)
+{
+	remote = co_remote_hold(open_one());
+	long blocks = n_blocks;
+	in_malloc = close_now;
+	CHECK_FAILS(co_remote_post(remote, note, "never"), -1, ESRCH);
+	CHECK_EQ(n_blocks, blocks);
+	turns();
+	check_trace("");
+	co_remote_drop(remote);
+}
+
 static void dropped_too_often(void)
 {
 	co_remote_drop(open_one());
@@ -633,26 +657,37 @@ static void closed_all(void)
 	CHECK_EQ(co_remote_close(remote), 0);
 }
 
-/* No other is to be had: as if closed, but for the owner's reference. */
+/* No other is to be had, or it cannot be watched: as if closed, but for the owner's
+ * reference. And the number that is another file's by then is left alone. */
 static void no_other_fd(void)
 {
-	remote = open_one();
-	size_t fds = count_fds();
-	struct co *co = start(wait_and_note, "a");
-	CHECK_EQ(co_remote_post(remote, note, "1"), 0);
-	fail_eventfds = 1;
-	co_fd_closing(last_eventfd);
-	close(last_eventfd);
-	CHECK_FAILS(co_remote_post(remote, note, "2"), -1, ESRCH);
-	CHECK_FAILS(co_remote_notify(remote), -1, ESRCH);
-	CHECK_FAILS(co_remote_wait(remote), -1, ESRCH);
-	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
-	check_trace("a!");
-	CHECK_EQ(co_remote_close(remote), 0); /* what was promised, is kept */
-	check_trace("1");
-	CHECK_EQ(count_fds(), fds - 1);
-	CHECK_EQ(co_release(co), 0);
-	check_all();
+	for (int kind = 0; kind < 2; kind++) {
+		remote = open_one();
+		int fd = last_eventfd;
+		struct co *co = start(wait_and_note, "a");
+		CHECK_EQ(co_remote_post(remote, note, "1"), 0);
+		if (kind == 0)
+			fail_eventfds = 1;
+		else
+			fail_at = 2; /* eventfd, epoll_ctl */
+		n_calls = 0;
+		co_fd_closing(fd);
+		fail_at = 0;
+		CHECK(kind == 0 || n_calls == 2);
+		int new_fd = kind == 0 ? fd : last_eventfd;
+		CHECK(dup2(0, fd) == fd && dup2(0, new_fd) == new_fd);
+		size_t fds = count_fds();
+		CHECK_FAILS(co_remote_post(remote, note, "2"), -1, ESRCH);
+		CHECK_FAILS(co_remote_notify(remote), -1, ESRCH);
+		CHECK_FAILS(co_remote_wait(remote), -1, ESRCH);
+		CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
+		check_trace("a!");
+		CHECK_EQ(co_remote_close(remote), 0); /* what was promised, is kept */
+		check_trace("1");
+		CHECK_EQ(count_fds(), fds);
+		CHECK_EQ(co_release(co), 0);
+		check_all();
+	}
 }
 
 /* The set cannot be told that the eventfd is waited for again. */
@@ -896,6 +931,7 @@ static const struct test_case cases[] = {
 	{ "close", "close runs what was posted, wakes who waits; others are told ESRCH", close_runs_all, 0, 0 },
 	{ "close_in_post", "a posted function may close its handle", close_in_post, 0, 0 },
 	{ "close_then_release", "waiters outlive their handle", close_then_release, 0, 0 },
+	{ "closed_meanwhile", "a post that comes as the handle is closed is refused", closed_meanwhile, 0, 0 },
 	{ "dropped", "the owner's reference does not go by drop", dropped_too_often, SIGABRT, "co_remote_close" },
 	{ "closed_behind", "an eventfd that was closed behind our back is replaced", closed_behind, 0, 0 },
 	{ "closed_all", "so it is when all descriptors were", closed_all, 0, 0 },
