@@ -287,6 +287,7 @@ enum { RESUMES = 1000 * 1000, ENOUGH = 10 };
 static struct racer {
 	_Atomic uint64_t n_resumes;
 	_Atomic unsigned n_signals, n_inside, n_taken;
+	atomic_bool is_over; /* it has seen enough, and goes on for the other's sake */
 	long n_preempted;
 	unsigned n_lost;
 } racers[2];
@@ -412,9 +413,11 @@ static void *race(void *arg)
 	co[1] = start("two", hold_values, (void *)2000);
 	pthread_barrier_wait(&both);
 	timer_t timer = interrupt_me_every(100, interrupt, SA_ONSTACK);
-	while (me->n_resumes < RESUMES || me->n_inside < ENOUGH || me->n_taken == 0) {
+	while (!racers[0].is_over || !racers[1].is_over) {
 		call_and_compare(me->n_resumes, resume, co[me->n_resumes % 2]);
 		me->n_resumes++;
+		if (me->n_resumes >= RESUMES && me->n_inside >= ENOUGH && me->n_taken > 0)
+			me->is_over = true;
 	}
 	timer_delete(timer);
 	getrusage(RUSAGE_THREAD, &usage);

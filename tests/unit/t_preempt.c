@@ -37,6 +37,7 @@ struct side {
 	_Atomic unsigned n_inside;    /* that have interrupted coctx_swap */
 	_Atomic unsigned n_taken;     /* of those: meanwhile the other thread has swapped */
 	_Atomic unsigned n_astray;    /* of those: rsp on neither stack */
+	atomic_bool is_over;          /* it has seen enough, and goes on for the other's sake */
 	long n_preempted;             /* by the kernel's count */
 };
 
@@ -110,7 +111,9 @@ static void find_swap(void)
 static bool is_enough(struct side *s, time_t began)
 {
 	CHECK(time(NULL) < began + SECONDS);
-	return s->n_swaps >= SWAPS && s->n_inside >= INTERRUPTIONS && s->n_taken > 0;
+	if (s->n_swaps >= SWAPS && s->n_inside >= INTERRUPTIONS && s->n_taken > 0)
+		s->is_over = true;
+	return sides[0].is_over && sides[1].is_over;
 }
 
 static long preemptions(void)
