@@ -290,7 +290,7 @@ static void *post_to_the_end(void *arg)
 		n_accepted++;
 		if (co_remote_notify(r) != 0)
 			CHECK_EQ(errno, ESRCH);
-		if (n_accepted % 16 == 0)
+		if (n_accepted % 64 == 0)
 			sched_yield();
 	}
 	CHECK_FAILS(co_remote_post(r, count, NULL), -1, ESRCH);
@@ -304,10 +304,10 @@ static void ends_in_the_middle(void)
 	struct rng r = { test_seed(777) };
 	unsigned n = 0;
 
-	for (int round = 0; round < rounds(200) + 2 * N_ENDINGS; round++) {
+	for (int round = 0; round < rounds(100) + 2 * N_ENDINGS; round++) {
 		pthread_t posters[2], thread;
 		n_accepted = n_ran = 0;
-		owner = (struct owner){ .ending = round % N_ENDINGS, .turns = (int)rng_below(&r, 30) };
+		owner = (struct owner){ .ending = round % N_ENDINGS, .turns = (int)rng_below(&r, 10) };
 		for (int i = 0; i < 2; i++)
 			CHECK_EQ(pthread_create(&posters[i], NULL, post_to_the_end, &offered[i]), 0);
 		CHECK_EQ(pthread_create(&thread, NULL, own_for_a_while, NULL), 0);
