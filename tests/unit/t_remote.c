@@ -521,6 +521,50 @@ static void *close_and_note(void *arg)
 	return arg;
 }
 
+/* What a posted function resumes, may wait: it is not who runs the loop. */
+static void *sleep_once(void *arg)
+{
+	CHECK_EQ(co_sleep_ms(0), 0);
+	note(arg);
+	return arg;
+}
+
+static void resume_it(void *co)
+{
+	CHECK_EQ(co_resume(co), 0);
+	CHECK_EQ(co_status(co), CO_WAITING);
+	note("r");
+}
+
+static void *close_with_it(void *arg)
+{
+	CHECK_EQ(co_remote_close(arg), 0);
+	return arg;
+}
+
+static void resumed_may_wait(void)
+{
+	struct co *co[2];
+
+	for (int in_close = 0; in_close < 2; in_close++) {
+		remote = open_one();
+		CHECK_EQ(co_create(&co[0], NULL, sleep_once, "s"), 0);
+		CHECK_EQ(co_remote_post(remote, resume_it, co[0]), 0);
+		CHECK_EQ(co_create(&co[1], NULL, close_with_it, remote), 0);
+		if (!in_close) {
+			turns();
+			check_trace("r");
+		}
+		CHECK_EQ(co_resume(co[1]), 0);
+		CHECK_EQ(co_status(co[1]), CO_DONE);
+		CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
+		check_trace(in_close ? "rs" : "s");
+		CHECK_EQ(co_release(co[0]), 0);
+		CHECK_EQ(co_release(co[1]), 0);
+		check_all();
+	}
+}
+
 static void *use_closed(void *arg)
 {
 	CHECK_FAILS(co_remote_post(remote, note, "never"), -1, ESRCH);
@@ -931,6 +975,7 @@ static const struct test_case cases[] = {
 	{ "events_in_posts", "a posted function takes an event, and cannot wait for one", events_in_posts, 0, 0 },
 	{ "from_a_handler", "a signal handler may notify", from_a_handler, 0, 0 },
 	{ "close", "close runs what was posted, wakes who waits; others are told ESRCH", close_runs_all, 0, 0 },
+	{ "resumed_may_wait", "a coroutine that a posted function resumes may wait", resumed_may_wait, 0, 0 },
 	{ "close_in_post", "a posted function may close its handle", close_in_post, 0, 0 },
 	{ "close_then_release", "waiters outlive their handle", close_then_release, 0, 0 },
 	{ "closed_meanwhile", "a post that comes as the handle is closed is refused", closed_meanwhile, 0, 0 },
