@@ -135,7 +135,7 @@ $(1)/costep_hooks.o: $(HOOK_FILES:%=$(1)/%.o)
 endef
 $(foreach d,$(sort $(B) $(RELEASE)),$(eval $(call hooks_rule,$(d))))
 
-PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks sharestack stack_used cond mutex specific closure debug costep
+PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks sharestack stack_used cond mutex specific closure remote debug costep
 
 install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	install -d "$(DESTDIR)$(PREFIX)/include/costep" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
@@ -225,6 +225,7 @@ WRAP_t_mutex := $(WRAP_SYNC)
 WRAP_t_closure := -Wl,--wrap=malloc,--wrap=free
 WRAP_t_specific := -Wl,--wrap=calloc,--wrap=aligned_alloc,--wrap=free \
                    -Wl,--wrap=pthread_key_create,--wrap=pthread_key_delete,--wrap=pthread_setspecific
+WRAP_t_remote := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=eventfd,--wrap=epoll_ctl
 LIBS_t_unwind := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with
@@ -240,7 +241,7 @@ $(eval $(call unit_rule,tests,$(call objects,$(LIB_FILES))))
 # These need the hooks beside the library.
 $(addprefix $(B)/tests/,$(TESTS_$(HOOKS)) $(TESTS_ALL)): $(B)/costep_hooks.o
 # These look at registers, by an assembly helper.
-$(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_random t_random_shared)): $(B)/tests/unit/regs_$(ARCH).o
+$(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_random t_random_shared t_preempt)): $(B)/tests/unit/regs_$(ARCH).o
 .PRECIOUS: $(B)/%.o
 
 UNIT_PROGRAMS := $(UNIT:%=$(B)/tests/%)

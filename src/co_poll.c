@@ -216,8 +216,9 @@ CALLED_FROM_OUTSIDE int co_poll_until(struct pollfd *fds, nfds_t n, int64_t at_n
 
 CALLED_FROM_OUTSIDE int co_poll(struct co_loop *loop, struct pollfd *fds, nfds_t n, int timeout_ms)
 {
+	if (loop && !co_get_curr_thread_env())
+		return co_fail(EXDEV); /* before the thread gets an environment: a refused call makes none */
 	struct co_loop *mine = co_get_epoll_ct();
-
 	if (!mine)
 		return -1;
 	if (loop && loop != mine)

@@ -24,5 +24,6 @@
 #include "mutex.h"     /* 11: one coroutine at a time */
 #include "specific.h"  /* 11: values that each coroutine has for itself */
 #include "closure.h"   /* 11: a function with the values it will need */
+#include "remote.h"    /* 12: have something done by another thread's loop */
 
 #endif

@@ -48,6 +48,11 @@ static inline ssize_t sys_read(int fd, void *buf, size_t len)
 	return syscall(SYS_read, fd, buf, len);
 }
 
+static inline ssize_t sys_write(int fd, const void *buf, size_t len)
+{
+	return syscall(SYS_write, fd, buf, len);
+}
+
 /* Which of @fds are ready now? As poll(2) with timeout 0. Even that can be
  * interrupted, when a signal arrives just then. */
 static inline int sys_look(struct pollfd *fds, nfds_t n)
