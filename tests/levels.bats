@@ -13,7 +13,7 @@ setup_file() {
 at_level() {
 	local b=build/levels/$1$2 programs
 	command -v "$1" >/dev/null || skip "$1 is missing; 'make deps test' installs it"
-	programs="$b/stage1/t_swap $b/stage2/t_context $b/stage3/t_random $b/stage10/t_sharestack $b/stage10/t_random_shared"
+	programs="$b/stage1/t_swap $b/stage2/t_context $b/stage3/t_random $b/stage10/t_sharestack $b/stage10/t_random_shared $b/stage10/t_crowd_shared"
 	# shellcheck disable=SC2086 # the list is words on purpose
 	make -s -j 2 CC="$1" OPT="$2" B="$b" $programs
 	for program in $programs; do
