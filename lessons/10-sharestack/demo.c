@@ -545,9 +545,41 @@ static void show_crowd(void)
 	       own_dug.bytes > 8 * sharing_dug.bytes ? "yes" : "no");
 }
 
-int main(void)
+/* `demo million`: for an experiment of the text. */
+static void show_million(void)
+{
+	enum { MILLION = 1000 * 1000 };
+	struct co_stack_source *shared = share(1);
+	struct co **co = malloc(MILLION * sizeof(*co));
+	double before = memory_bytes();
+
+	if (!co)
+		fail("malloc");
+	for (int i = 0; i < MILLION; i++) {
+		co[i] = create(shared, "idle", only_wait, NULL);
+		if (co_resume(co[i]) != 0)
+			fail("co_resume");
+	}
+	double bytes = memory_bytes() - before - MILLION * sizeof(*co);
+	printf("%d wait on one slot\n", MILLION);
+	printf("~  %.0f bytes for each, %.0f MB for all\n", bytes / MILLION, bytes / 1e6);
+	for (int i = 0; i < MILLION; i += 1000)
+		if (co_resume(co[i]) != 0)
+			fail("co_resume");
+	printf("every thousandth was resumed, and waits again\n");
+	for (int i = 0; i < MILLION; i++)
+		co_release(co[i]);
+	free(co);
+	co_free_sharestack(shared);
+}
+
+int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc > 1 && strcmp(argv[1], "million") == 0) {
+		show_million();
+		return 0;
+	}
 	show_turns();
 	show_addresses();
 	printf("3. alice resumes bob, who yields twice\n");
