@@ -260,6 +260,9 @@ test: $(UNIT_PROGRAMS) $(foreach n,$(LESSONS),$(call demo_of,$(n))) lib | $(WAIT
 test-all: test ## the same in all variants and compilers
 	@tests/matrix
 
+defects: $(UNIT_PROGRAMS) lib | $(WAIT) ## what libco gets wrong, row by row, with the result of our tests
+	@B='$(B)' tests/defects
+
 lint: | $(WAIT) ## shellcheck, headers on their own as C11, C++17, C++20
 	@tests/lint
 
@@ -287,4 +290,4 @@ help: ## this list
 	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
 
-.PHONY: lib install unit test test-all lint textcheck deps clean help
+.PHONY: lib install unit test test-all defects lint textcheck deps clean help

@@ -319,13 +319,27 @@ write_cxx() {
 
 # --- the binaries -----------------------------------------------------------------------
 
-@test "nothing that is linked asks for an executable stack" {
+@test "C05: nothing that is linked asks for an executable stack" {
 	files=(build/libcostep.so "$(value B)"/tests/t_*)
 	for f in "${files[@]}" "$(value B)"/lessons/*/demo; do
 		[ -f "$f" ] || continue
 		echo "$f"
 		readelf -lW "$f" | grep -E 'GNU_STACK.* RW +0x'
 	done
+}
+
+# A program marked for shadow stacks would die at the first switch, which does not know them.
+@test "C11: the switch takes the mark for shadow stacks off what it is linked with" {
+	marked() { readelf -n "$1" | grep -o SHSTK || true; }
+	cd "$BATS_TEST_TMPDIR"
+	top=$BATS_TEST_DIRNAME/..
+	gcc -D_GNU_SOURCE -I"$top/src" -fcf-protection=full -c "$top/src/coctx.c" -o coctx.o
+	gcc -I"$top/asm" -c "$top/asm/coctx_swap_x86_64.S" -o swap.o
+	# Without libc, whose files may not have it.
+	ld -r coctx.o -o without.o
+	ld -r coctx.o swap.o -o with.o
+	[ "$(marked without.o)" = SHSTK ]
+	[ -z "$(marked with.o)" ]
 }
 
 @test "the shared library exports the public functions and nothing else" {

@@ -39,7 +39,7 @@ per_swap() {
 	echo $(((many - few) / 4000))
 }
 
-@test "a switch takes 28 instructions at most" {
+@test "C10: a switch takes 28 instructions at most" {
 	n=$(per_swap "$BATS_FILE_TMPDIR/pingpong")
 	echo "instructions in one coctx_swap: $n"
 	[ "$n" -gt 20 ]

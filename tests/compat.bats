@@ -53,7 +53,7 @@ all_programs() {
 	run -0 compiles clang++
 }
 
-@test "F06 F07: each program, C++11 by gcc with the archive, prints what it should" {
+@test "A17, F06, F07: each program, C++11 by gcc with the archive, prints what it should" {
 	for name in $(all_programs); do
 		echo "$name"
 		build "$name" g++ -std=c++11 -O0 "${static[@]}"
@@ -70,7 +70,7 @@ all_programs() {
 	done
 }
 
-@test "E11 E12: a coroutine's variables are freed with it, says valgrind" {
+@test "E11, E12: a coroutine's variables are freed with it, says valgrind" {
 	build specific g++ -std=c++11 -g "${static[@]}"
 	run -0 valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=9 \
 		"$BATS_TEST_TMPDIR/specific"

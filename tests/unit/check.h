@@ -6,6 +6,7 @@
  *     t_stack CASE       runs one, in this process (for a debugger)
  *     t_stack --tap      runs all, each in a process of its own, and prints
  *                        TAP: a crash or a hang is one failed case
+ *     t_stack --tap CASE...  the same for these
  *
  * A program ends with a table of its cases and TEST_MAIN(table).
  */
@@ -161,13 +162,23 @@ static inline int check_run_case(const struct test_case *c, char *skip, size_t s
 	return ok;
 }
 
+static inline int check_is_named(const char *name, char *const *names)
+{
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names != NULL;
+}
+
 static inline int check_main(int argc, char **argv, const struct test_case *cases, unsigned n)
 {
 	if (argc > 1 && strcmp(argv[1], "--tap") == 0) {
 		int failed = 0;
-		printf("1..%u\n", n);
+		if (argc == 2)
+			printf("1..%u\n", n);
 		for (unsigned i = 0; i < n; i++) {
 			char skip[200];
+			if (argc > 2 && !check_is_named(cases[i].name, argv + 2))
+				continue;
 			int ok = check_run_case(&cases[i], skip, sizeof(skip));
 			printf("%sok %u - %s%s%s\n", ok ? "" : "not ", i + 1, cases[i].sentence, *skip ? " # " : "", skip);
 			failed += !ok;

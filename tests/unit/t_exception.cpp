@@ -285,17 +285,17 @@ static void thread_cancel(void)
 #endif
 
 static const struct test_case cases[] = {
-	{ "uncaught_in_new", "an exception that leaves a coroutine is terminate(), not the resumer's",
+	{ "uncaught_in_new", "C03: an exception that leaves a coroutine is terminate(), not the resumer's",
 	  uncaught_in_new, SIGABRT, "out of a coroutine" },
-	{ "uncaught_after_yield", "the same after a yield", uncaught_after_yield, SIGABRT,
+	{ "uncaught_after_yield", "C03: the same after a yield", uncaught_after_yield, SIGABRT,
 	  "terminate called after throwing an instance of 'int'" },
-	{ "uncaught_in_nested", "the same when the resumer is a coroutine", uncaught_in_nested, SIGABRT,
+	{ "uncaught_in_nested", "C03: the same when the resumer is a coroutine", uncaught_in_nested, SIGABRT,
 	  "out of a coroutine" },
 	{ "caught_inside", "what is thrown and caught inside works, with yields in between", caught_inside, 0, nullptr },
 	{ "resumed_while_unwinding", "a destructor may resume a coroutine that throws and catches",
 	  resumed_while_unwinding, 0, nullptr },
-	{ "handlers_interleave", "each coroutine has its own exception in hand", handlers_interleave, 0, nullptr },
-	{ "resumer_has_exceptions", "and none of its resumer's, flying or caught", resumer_has_exceptions, 0, nullptr },
+	{ "handlers_interleave", "C02: each coroutine has its own exception in hand", handlers_interleave, 0, nullptr },
+	{ "resumer_has_exceptions", "C02: and none of its resumer's, flying or caught", resumer_has_exceptions, 0, nullptr },
 #ifndef CO_TSAN /* its pthread_exit knows only threads' own stacks */
 	{ "thread_exit", "pthread_exit in a coroutine ends the thread, and unwinds its resumers", thread_exit, 0, nullptr },
 	{ "thread_cancel", "so does pthread_cancel", thread_cancel, 0, nullptr },

@@ -699,7 +699,7 @@ static void no_hidden_flag(void)
 	end(co);
 	FILE *f = fdopen(d, "r");
 	struct supplier sup;
-	supplier_start(&sup, s[1], false); /* stdio blocks, as it should: F16 says so */
+	supplier_start(&sup, s[1], false); /* stdio blocks, as it should (G16) */
 	sup.is_calling = true;
 	CHECK_EQ(fgetc(f), 'x');
 	CHECK_EQ(pthread_join(sup.thread, NULL), 0);
@@ -1395,8 +1395,8 @@ static void release_while_waiting(void)
 }
 
 static const struct test_case cases[] = {
-	{ "switch", "each coroutine has a switch of its own; a reset turns it off", switch_is_its_own, 0, NULL },
-	{ "fresh_thread", "the switch makes the thread's environment", switch_on_fresh_thread, 0, NULL },
+	{ "switch", "A11: each coroutine has a switch of its own; a reset turns it off", switch_is_its_own, 0, NULL },
+	{ "fresh_thread", "A18: the switch makes the thread's environment", switch_on_fresh_thread, 0, NULL },
 	{ "when", "F14: with the switch on a call lets others run; off, never on, or after a reset it is libc's", when_hooked, 0, NULL },
 	{ "no_coroutines", "on a thread without coroutines all calls are libc's", without_coroutines, 0, NULL },
 	{ "callback", "in the loop's callback too", in_the_callback, 0, NULL },
@@ -1408,7 +1408,7 @@ static const struct test_case cases[] = {
 	{ "fcntl", "F01, F02: fcntl is libc's", fcntl_unknown, 0, NULL },
 	{ "nonblocking", "F03, F12: the user's O_NONBLOCK counts, whoever set it", nonblocking_is_seen, 0, NULL },
 	{ "unknown", "F06, F08, F09, F14: descriptors from anywhere just work, and keep their flags", unknown_descriptors, 0, NULL },
-	{ "hidden_flag", "F09, F16: dup and stdio see a blocking socket", no_hidden_flag, 0, NULL },
+	{ "hidden_flag", "F09: dup and stdio see a blocking socket", no_hidden_flag, 0, NULL },
 	{ "stale", "F10: nothing is remembered of what a number was", stale_record, 0, NULL },
 	{ "high_number", "F11: descriptors above 102400", high_number, 0, NULL },
 	{ "two_threads", "F13: two threads open and close", two_threads, 0, NULL },
@@ -1421,7 +1421,7 @@ static const struct test_case cases[] = {
 	{ "long_sleeps", "sleeps of hours and days are exact", long_sleeps, 0, NULL },
 	{ "not_in_vain", "who waits for an hour is left alone for an hour", waits_are_not_in_vain, 0, NULL },
 	{ "masks", "G12: a signal that ppoll's or pselect's mask lets through ends the call", masks, 0, NULL },
-	{ "environment", "E13, E14: listed variables are each coroutine's own", environment, 0, NULL },
+	{ "environment", "A11, E13, E14, E15: listed variables are each coroutine's own", environment, 0, NULL },
 	{ "release", "a coroutine that waits in a hooked call can be released", release_while_waiting, 0, NULL },
 };
 

@@ -911,7 +911,7 @@ static const struct test_case cases[] = {
 	{ "release_parked", "a parked one that is released or reset is cancelled, once", release_parked, 0, 0 },
 	{ "release_ready", "a ready one that is released or reset does not run", release_ready, 0, 0 },
 	{ "release_in_turn", "one can be released or reset by another in the very turn it is in", release_in_turn, 0, 0 },
-	{ "only_the_loop_resumes", "who is ready or waits cannot be resumed by hand", only_the_loop_resumes, 0, 0 },
+	{ "only_the_loop_resumes", "A06: who is ready or waits cannot be resumed by hand", only_the_loop_resumes, 0, 0 },
 	{ "runner_released", "a loop whose runner is released in its callback can run again", runner_released, 0, 0 },
 	{ "re_entry", "a running loop cannot be entered again, and its runner cannot wait", re_entry, 0, 0 },
 	{ "in_coroutine", "a coroutine can run the loop", in_coroutine, 0, 0 },

@@ -316,8 +316,9 @@ static void on_a_bare_thread(void)
 }
 
 static const struct test_case cases[] = {
-	{ "in_main", "every misuse in main fails, says why, and changes nothing", in_main, 0, NULL },
-	{ "in_a_coroutine", "the same in nested coroutines", in_a_coroutine, 0, NULL },
-	{ "on_a_bare_thread", "the same on a thread without an environment, which stays so", on_a_bare_thread, 0, NULL },
+	{ "in_main", "A01, A02, A12: every misuse in main fails, says why, and changes nothing", in_main, 0, NULL },
+	{ "in_a_coroutine", "A05, A06, A09, A12: the same in nested coroutines", in_a_coroutine, 0, NULL },
+	{ "on_a_bare_thread", "A03, A12: the same on a thread without an environment, which stays so",
+	  on_a_bare_thread, 0, NULL },
 };
 TEST_MAIN(cases)

@@ -317,12 +317,48 @@ static void half_way(void)
 	CHECK_EQ(n_blocks, 0);
 }
 
+/* One block for a poll that waits, however many descriptors; none if one is ready. */
+static void *counts_memory(void *arg)
+{
+	enum { N = 64 };
+	struct pollfd fds[N];
+	int p[2];
+
+	make_pipe(p);
+	for (int i = 0; i < N; i++)
+		fds[i] = (struct pollfd){ .fd = dup(p[0]), .events = POLLIN };
+	CHECK_EQ(co_poll(NULL, fds, N, 1), 0); /* their records stay */
+	for (int i = 0; i < 5; i++) {
+		unsigned before = kernel.n[MEMORY];
+		CHECK_EQ(co_poll(NULL, fds, N, 1), 0);
+		CHECK_EQ(kernel.n[MEMORY] - before, 1);
+		put(p[1]);
+		CHECK_EQ(co_poll(NULL, fds, N, -1), N);
+		CHECK_EQ(co_poll(NULL, fds, N, 0), N);
+		CHECK_EQ(kernel.n[MEMORY] - before, 1);
+		drain(p[0]);
+	}
+	for (int i = 0; i < N; i++)
+		close(fds[i].fd);
+	close(p[0]);
+	close(p[1]);
+	return arg;
+}
+
+static void allocations(void)
+{
+	skip_if_the_tool_is_linked_in();
+	on_thread(counts_memory, NULL);
+	CHECK_EQ(n_blocks, 0);
+}
+
 static const struct test_case cases[] = {
 	{ "at_random", "calls fail at random: no event is lost, nothing leaks, all comes to its end", at_random, 0, 0 },
 	{ "kinds_at_random", "the same with a wheel and a timerfd", kinds_at_random, 0, 0 },
 	{ "each_once", "any one call fails: an error or none, and the next try works", each_once, 0, 0 },
 	{ "each_from_then_on", "from any call on all fail, until the first error has come out", each_from_then_on, 0, 0 },
 	{ "old_kernel_each_once", "any one call fails where there is no epoll_pwait2", old_kernel_each_once, 0, 0 },
+	{ "allocations", "D26: one allocation for a wait, none for a poll that is ready", allocations, 0, 0 },
 	{ "half_way", "a poll that fails half way leaves nothing behind", half_way, 0, 0 },
 };
 

@@ -420,6 +420,46 @@ static void not_the_resumers(void)
 	}
 }
 
+/* b, created as the third, would by turns get a's stack, and read there its own bytes. */
+static void *reads_and_writes(void *local)
+{
+	volatile int *far = local, near[64];
+
+	for (int i = 0; i < 64; i++)
+		near[i] = 0x5a5a5a5a;
+	CHECK_EQ(*far, 42);
+	*far = 43;
+	CHECK_EQ(co_yield_ct(), 0);
+	CHECK_EQ(*far, 44);
+	CHECK_EQ(near[0], 0x5a5a5a5a);
+	return local;
+}
+
+static void *lends_a_local(void *arg)
+{
+	volatile int local = 42;
+	struct co *b = make(reads_and_writes, (void *)&local);
+
+	resume(b);
+	CHECK_EQ(local, 43);
+	local = 44;
+	resume(b);
+	CHECK_EQ(co_status(b), CO_DONE);
+	release(b);
+	return arg;
+}
+
+static void lent_local(void)
+{
+	share(2);
+	struct co *a = make(lends_a_local, NULL), *second = make(yield_once, NULL);
+	resume(a);
+	CHECK_EQ(co_status(a), CO_DONE);
+	release(a);
+	release(second);
+	end();
+}
+
 /* --- released, reset -------------------------------------------------------------------------------- */
 
 static void occupant_goes(bool by_reset, bool is_done)
@@ -872,12 +912,13 @@ static void backtraces(void)
 static const struct test_case cases[] = {
 	{ "by_turns", "ten coroutines on one stack find their locals as they left them", by_turns, 0, NULL },
 	{ "alone", "one that has its slot for itself is never copied", alone, 0, NULL },
-	{ "exact_range", "B06: what is copied begins at the stack pointer, exactly", exact_range, 0, NULL },
+	{ "exact_range", "B04, B06: what is copied begins at the stack pointer, exactly", exact_range, 0, NULL },
 	{ "how_deep", "how deep it was, is known of switches only", how_deep, 0, NULL },
-	{ "hops", "B05: one can resume another on the stack that it stands on", hops, 0, NULL },
+	{ "hops", "one can resume another on the stack that it stands on", hops, 0, NULL },
 	{ "far_resumer", "a resumer's resumer can be copied out, too", far_resumer, 0, NULL },
 	{ "least_loaded", "B10: the slot is chosen at the first run: the one with the fewest", least_loaded, 0, NULL },
 	{ "not_the_resumers", "B10: and of equals, one that the resumer does not stand on", not_the_resumers, 0, NULL },
+	{ "lent_local", "B05: a resumer's local can be reached as long as another stack is free", lent_local, 0, NULL },
 	{ "occupant_released", "B01: when the occupant is released, the other still finds its bytes", occupant_released, 0,
 	  NULL },
 	{ "occupant_reset", "B02: the same when it is reset", occupant_reset, 0, NULL },

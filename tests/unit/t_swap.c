@@ -239,12 +239,12 @@ static void stack_is_data(void)
 static const struct test_case cases[] = {
 	{ "oneself", "a swap with oneself returns, and changes nothing", oneself, 0, NULL },
 	{ "callee_saved", "rbx rbp r12-r15 and rsp survive another execution that fills them", callee_saved, 0, NULL },
-	{ "fp_settings", "mxcsr's settings and the x87 control word survive, each by itself", fp_settings, 0, NULL },
+	{ "fp_settings", "C01: mxcsr's settings and the x87 control word survive, each by itself", fp_settings, 0, NULL },
 	{ "other_side", "the other execution, too, finds all it had", other_side, 0, NULL },
 	{ "fields", "each register is saved to and loaded from the field of its name", fields, 0, NULL },
 	{ "sticky_flags", "sticky flags in mxcsr are nobody's and force no load", sticky_flags, 0, NULL },
 	{ "writes", "a swap writes 70 bytes of `from`, none of `to`, none of a stack", writes, 0, NULL },
 	{ "from_c", "C code keeps its locals over a swap to one that destroys all else", from_c, 0, NULL },
-	{ "stack_is_data", "the program's stack is not executable", stack_is_data, 0, NULL },
+	{ "stack_is_data", "C05: the program's stack is not executable", stack_is_data, 0, NULL },
 };
 TEST_MAIN(cases)

@@ -172,6 +172,30 @@ static void list_of_environments(void)
 	CHECK_EQ(co_envs.prev, co_envs.next);
 }
 
+/* Main runs on the stack that the thread has: no other is there for it. */
+static void *main_alone(void *arg)
+{
+	char local = 0;
+
+	free(malloc(1)); /* libc maps memory for a thread's first */
+	size_t before = mapped_bytes();
+	CHECK(co_env_get() != NULL);
+	size_t now = mapped_bytes();
+	CHECK_EQ(co_stack_stats().lent, 0);
+	CHECK_EQ(co_stack_stats().mapped_bytes, 0);
+	const struct co_stack *stack = co_self()->exec.stack;
+	CHECK(stack->lo <= &local && &local < stack->hi);
+	if (!watched_by()) /* an alternate stack for SIGSEGV, and no more */
+		CHECK(now - before < CO_STACK_DEFAULT);
+	return arg;
+}
+
+static void no_stack_for_main(void)
+{
+	main_alone(NULL);
+	run_threads(4, main_alone);
+}
+
 /* --- what a thread leaves behind ------------------------------------------------------------ */
 
 /* Outlives the threads; a waiter must not stay on it. */
@@ -440,6 +464,7 @@ static void fork_among_threads(void)
 static const struct test_case cases[] = {
 	{ "side_by_side", "threads with coroutines do not mix, and no id comes twice", side_by_side, 0, 0 },
 	{ "environments", "the list of environments has each thread's, while it lives", list_of_environments, 0, 0 },
+	{ "no_stack_for_main", "D22: an environment maps no stack for main, which has the thread's", no_stack_for_main, 0, NULL },
 	{ "all_is_freed", "300 threads that leave coroutines of all kinds leave nothing", all_is_freed, 0, 0 },
 	{ "exit_in_coroutine", "pthread_exit inside a coroutine ends that thread, leaves nothing", exit_in_coroutine, 0, 0 },
 	{ "cancel_in_coroutine", "pthread_cancel inside a coroutine too", cancel_in_coroutine, 0, 0 },

@@ -496,10 +496,10 @@ static void suspended(void)
 
 static const struct test_case cases[] = {
 #ifndef CO_TSAN /* its runtime cannot bear a signal in the middle of its own functions */
-	{ "above", "every instruction unwinds, each child's stack above its resumer's", step_child_above, 0, NULL },
+	{ "above", "C06: every instruction unwinds, each child's stack above its resumer's", step_child_above, 0, NULL },
 	{ "below", "every instruction unwinds, each child's stack below its resumer's", step_child_below, 0, NULL },
 	{ "control_words", "also those that load other control words", step_control_words, 0, NULL },
 #endif
-	{ "suspended", "a suspended coroutine's frames end in co_has_no_resumer", suspended, 0, NULL },
+	{ "suspended", "C06: a suspended coroutine's frames end in co_has_no_resumer", suspended, 0, NULL },
 };
 TEST_MAIN(cases)
