@@ -227,6 +227,7 @@ WRAP_t_specific := -Wl,--wrap=calloc,--wrap=aligned_alloc,--wrap=free \
                    -Wl,--wrap=pthread_key_create,--wrap=pthread_key_delete,--wrap=pthread_setspecific
 WRAP_t_remote := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=eventfd,--wrap=epoll_ctl
 LIBS_t_unwind := -lunwind
+LIBS_t_unwind_shared := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with
 # the whole library. A layer that only works below the others is a lie.

@@ -55,7 +55,7 @@ TESTS_9 := t_stack_used
 NAME_10  := 10-sharestack
 FILES_10 := src/sharestack
 NEEDS_10 := 1 2 3
-TESTS_10 := t_sharestack t_random_shared t_crowd_shared
+TESTS_10 := t_sharestack t_random_shared t_crowd_shared t_unwind_shared
 
 NAME_11  := 11-sync
 FILES_11 := src/waitlist src/cond src/mutex src/specific

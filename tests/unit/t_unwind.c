@@ -3,156 +3,17 @@
  * Every instruction unwinds: of the swap, of the entry trampoline, and of all
  * that lies between a co_resume and its return.
  *
- * The program steps through itself: with the trap flag (EFLAGS.TF) set, the
- * processor raises SIGTRAP after each instruction, and the handler, on a stack
- * of its own, walks from the interrupted instruction with three unwinders:
- * libgcc (C++ exceptions, backtrace(3)), and both ways of libunwind (unw_step,
- * and unw_backtrace, which has a fast path of its own).
+ * The program steps through itself: the processor raises SIGTRAP after each
+ * instruction, and the handler, on a stack of its own, walks from the interrupted
+ * instruction with three unwinders (walkers.h).
  *
  * What must come out is known without asking the library: rsp says whose stack
  * we stand on, fixtures/nested.h says who resumed whom.
  */
-#define UNW_LOCAL_ONLY
-#include <libunwind.h>
-
-#include <dlfcn.h>
-#include <ucontext.h>
-#include <unwind.h>
-
 #include "../fixtures/nested.h"
-#include "check.h"
-#include "coctx.h"
+#include "walkers.h"
 
-extern void *const coctx_entry; /* an address in the trampoline */
 int main(int argc, char **argv);
-
-enum { MAX_FRAMES = 64, ALT_STACK = 512 * 1024, RSP = NESTED_REGISTERS, N_REGISTERS };
-
-/* --- one walk ------------------------------------------------------------------ */
-
-/* Frames from the interrupted instruction outwards. */
-struct walk {
-	int n;
-	bool is_complete; /* the unwinder says: the outermost frame */
-	bool has_registers;
-	uintptr_t ip[MAX_FRAMES];
-	unsigned long registers[MAX_FRAMES][N_REGISTERS]; /* rbx rbp r12 r13 r14 r15 rsp */
-};
-
-/* libunwind has functions of these names too, and is linked first: ask for
- * libgcc's by the library's name. */
-static struct {
-	_Unwind_Reason_Code (*backtrace)(_Unwind_Trace_Fn, void *);
-	uintptr_t (*get_ip)(struct _Unwind_Context *);
-	uintptr_t (*get_register)(struct _Unwind_Context *, int);
-	uintptr_t (*get_rsp)(struct _Unwind_Context *);
-	void *(*find_function)(void *);
-} libgcc;
-
-static void *libgcc_symbol(const char *name)
-{
-	void *lib = dlopen("libgcc_s.so.1", RTLD_NOW);
-	CHECK(lib != NULL);
-	void *symbol = dlsym(lib, name);
-	CHECK(symbol != NULL);
-	return symbol;
-}
-
-static void libgcc_load(void)
-{
-	*(void **)&libgcc.backtrace = libgcc_symbol("_Unwind_Backtrace");
-	*(void **)&libgcc.get_ip = libgcc_symbol("_Unwind_GetIP");
-	*(void **)&libgcc.get_register = libgcc_symbol("_Unwind_GetGR");
-	*(void **)&libgcc.get_rsp = libgcc_symbol("_Unwind_GetCFA");
-	*(void **)&libgcc.find_function = libgcc_symbol("_Unwind_FindEnclosingFunction");
-}
-
-struct libgcc_walk {
-	struct walk *walk;
-	uintptr_t start; /* frames before this ip are the handler's own */
-};
-
-static _Unwind_Reason_Code libgcc_frame(struct _Unwind_Context *context, void *arg)
-{
-	static const int dwarf_numbers[NESTED_REGISTERS] = { 3, 6, 12, 13, 14, 15 };
-	struct libgcc_walk *l = arg;
-	struct walk *w = l->walk;
-	uintptr_t ip = libgcc.get_ip(context);
-
-	if (w->n == 0 && ip != l->start)
-		return _URC_NO_REASON;
-	if (w->n == MAX_FRAMES)
-		return _URC_NORMAL_STOP;
-	for (int i = 0; i < NESTED_REGISTERS; i++)
-		w->registers[w->n][i] = libgcc.get_register(context, dwarf_numbers[i]);
-	w->registers[w->n][RSP] = libgcc.get_rsp(context);
-	w->ip[w->n++] = ip;
-	return _URC_NO_REASON;
-}
-
-static void walk_libgcc(struct walk *w, ucontext_t *uc)
-{
-	struct libgcc_walk l = { w, (uintptr_t)uc->uc_mcontext.gregs[REG_RIP] };
-
-	w->n = 0;
-	w->has_registers = true;
-	w->is_complete = libgcc.backtrace(libgcc_frame, &l) == _URC_END_OF_STACK;
-}
-
-/* @flag is UNW_INIT_SIGNAL_FRAME if uc holds an interrupted instruction, 0 if
- * it holds a return address. */
-static void walk_from(struct walk *w, ucontext_t *uc, int flag)
-{
-	static const unw_regnum_t names[N_REGISTERS] = { UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_R12, UNW_X86_64_R13,
-							 UNW_X86_64_R14, UNW_X86_64_R15, UNW_X86_64_RSP };
-	unw_cursor_t cursor;
-	int more = unw_init_local2(&cursor, uc, flag) == 0;
-
-	w->n = 0;
-	w->has_registers = true;
-	for (; more > 0 && w->n < MAX_FRAMES; more = unw_step(&cursor)) {
-		unw_word_t value;
-
-		unw_get_reg(&cursor, UNW_REG_IP, &value);
-		w->ip[w->n] = value;
-		for (int i = 0; i < N_REGISTERS; i++) {
-			unw_get_reg(&cursor, names[i], &value);
-			w->registers[w->n][i] = value;
-		}
-		w->n++;
-	}
-	w->is_complete = more == 0;
-}
-
-static void walk_unw_step(struct walk *w, ucontext_t *uc)
-{
-	walk_from(w, uc, UNW_INIT_SIGNAL_FRAME);
-}
-
-static void walk_unw_backtrace(struct walk *w, ucontext_t *uc)
-{
-	void *ips[MAX_FRAMES];
-	int n = unw_backtrace(ips, MAX_FRAMES);
-	int i = 0;
-
-	while (i < n && ips[i] != (void *)uc->uc_mcontext.gregs[REG_RIP])
-		i++;
-	w->n = 0;
-	w->has_registers = false;
-	w->is_complete = n < MAX_FRAMES; /* it does not tell */
-	while (i < n)
-		w->ip[w->n++] = (uintptr_t)ips[i++];
-}
-
-static const struct unwinder {
-	const char *name;
-	void (*walk)(struct walk *, ucontext_t *);
-} unwinders[] = {
-	{ "libgcc", walk_libgcc },
-	{ "unw_step", walk_unw_step },
-	{ "unw_backtrace", walk_unw_backtrace },
-};
-enum { N_UNWINDERS = sizeof(unwinders) / sizeof(unwinders[0]) };
 
 /* --- what a walk must show ------------------------------------------------------- */
 
@@ -167,8 +28,6 @@ static const struct {
 };
 enum { BODY = 0, /* + owner */ HOLD = N_OWNERS, RESUME, N_MARKS, TRAMPOLINE = N_MARKS, NOBODY, NO_MARK };
 
-static const void *trampoline, *nobody; /* where they begin: they have no public name */
-
 static const char *mark_name(int mark)
 {
 	return mark == TRAMPOLINE ? "__morestack" : mark == NOBODY ? "co_has_no_resumer" : marks[mark].name;
@@ -176,8 +35,7 @@ static const char *mark_name(int mark)
 
 static int mark_at(uintptr_t ip, bool is_return_address)
 {
-	/* A call may be a function's last instruction: look just before. */
-	const void *fn = libgcc.find_function((void *)(ip + !is_return_address));
+	const void *fn = function_at(ip, is_return_address);
 	if (fn == trampoline)
 		return TRAMPOLINE;
 	if (fn == nobody)
@@ -226,7 +84,7 @@ static const char *fault_of(const struct walk *w, int owner, bool is_interrupted
 		if (mark == NO_MARK)
 			continue;
 		if (mark == HOLD && is_return_address && w->has_registers)
-			for (int r = 0; r < NESTED_REGISTERS; r++)
+			for (int r = 0; r < HELD_REGISTERS; r++)
 				if (w->registers[i][r] != nested.tag[at] + (unsigned long)r + 1)
 					return "a callee-saved register of hold_registers is wrong";
 		if (mark == TRAMPOLINE)
@@ -248,20 +106,6 @@ static const char *fault_of(const struct walk *w, int owner, bool is_interrupted
 
 /* --- stepping --------------------------------------------------------------------- */
 
-/* @a without its first @from_a frames equals @b without its first @from_b, and
- * so do rsp and the callee-saved registers where they begin. The unwinders do
- * not agree whether _start, which nobody called, is a frame. */
-static bool same_callers(const struct walk *a, int from_a, const struct walk *b, int from_b)
-{
-	int n_a = a->n - from_a, n_b = b->n - from_b;
-	int n = n_a < n_b ? n_a : n_b;
-
-	if (n <= 0 || abs(n_a - n_b) > 1 || memcmp(a->ip + from_a, b->ip + from_b, (size_t)n * sizeof(a->ip[0])) != 0)
-		return false;
-	return !a->has_registers || !b->has_registers ||
-	       memcmp(a->registers[from_a], b->registers[from_b], sizeof(a->registers[0])) == 0;
-}
-
 static struct {
 	bool is_on;
 	size_t points, in_swap, in_trampoline, faults[N_UNWINDERS];
@@ -269,7 +113,6 @@ static struct {
 	uintptr_t last_rip;
 	int last_owner[1 + N_UNWINDERS]; /* by rsp, and as each unwinder has it */
 	struct walk now[N_UNWINDERS], at_entry[N_UNWINDERS], after_switch[N_UNWINDERS];
-	uintptr_t swap_end;
 } stepper;
 
 static int owner_by_rsp(uintptr_t rsp)
@@ -304,24 +147,16 @@ static void fault(int unwinder, uintptr_t rip, int owner, const char *what)
 	}
 }
 
-/* mov 0x30(%rsi),%rsp: the one instruction at which the owner changes. */
-static bool is_the_switch(uintptr_t rip)
-{
-	static const unsigned char code[] = { 0x48, 0x8b, 0x66, offsetof(struct coctx, rsp) };
-	return rip >= (uintptr_t)coctx_swap && rip < stepper.swap_end && memcmp((void *)rip, code, sizeof(code)) == 0;
-}
-
 static void count_point(uintptr_t rip)
 {
 	const unsigned char *code = (const unsigned char *)rip;
-	bool is_in_swap = rip >= (uintptr_t)coctx_swap && rip < stepper.swap_end;
 
 	stepper.points++;
-	stepper.in_swap += is_in_swap;
+	stepper.in_swap += is_in_swap(rip);
 	stepper.in_trampoline += libgcc.find_function((void *)(rip + 1)) == trampoline;
 	stepper.switches += is_the_switch(rip);
-	stepper.ldmxcsr += is_in_swap && code[0] == 0x0f && code[1] == 0xae && code[2] == 0x56;
-	stepper.fldcw += is_in_swap && code[0] == 0xd9 && code[1] == 0x6e;
+	stepper.ldmxcsr += is_in_swap(rip) && code[0] == 0x0f && code[1] == 0xae && code[2] == 0x56;
+	stepper.fldcw += is_in_swap(rip) && code[0] == 0xd9 && code[1] == 0x6e;
 }
 
 static void check_point(ucontext_t *uc)
@@ -329,8 +164,7 @@ static void check_point(ucontext_t *uc)
 	uintptr_t rip = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 	int owner = owner_by_rsp((uintptr_t)uc->uc_mcontext.gregs[REG_RSP]);
 	bool is_after_switch = is_the_switch(stepper.last_rip);
-	bool is_in_swap = rip >= (uintptr_t)coctx_swap && rip < stepper.swap_end;
-	bool has_left_swap = !is_in_swap && stepper.last_rip >= (uintptr_t)coctx_swap && stepper.last_rip < stepper.swap_end;
+	bool has_left_swap = !is_in_swap(rip) && is_in_swap(stepper.last_rip);
 
 	count_point(rip);
 	for (int u = 0; u < N_UNWINDERS; u++) {
@@ -343,7 +177,7 @@ static void check_point(ucontext_t *uc)
 			stepper.at_entry[u] = *w;
 		else if (!what && is_after_switch)
 			stepper.after_switch[u] = *w;
-		else if (!what && is_in_swap && !same_callers(w, 1, &stepper.at_entry[u], 1))
+		else if (!what && is_in_swap(rip) && !same_callers(w, 1, &stepper.at_entry[u], 1))
 			what = "other callers or registers than at coctx_swap's first instruction";
 		else if (!what && has_left_swap && !same_callers(w, 0, &stepper.after_switch[u], 1))
 			what = "other callers or registers than before coctx_swap's jump";
@@ -380,28 +214,10 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	errno = saved_errno;
 }
 
-static void prepare(void)
-{
-	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	static char alt_stack[ALT_STACK];
-
-	libgcc_load();
-	trampoline = libgcc.find_function(coctx_entry);
-	nobody = libgcc.find_function(coctx_nobody.rip);
-	CHECK(trampoline && nobody && trampoline != nobody);
-	/* coctx_swap ends where its FDE does; its jump is two bytes long. */
-	stepper.swap_end = (uintptr_t)coctx_swap;
-	while (libgcc.find_function((void *)(stepper.swap_end + 1)) == (void *)coctx_swap)
-		stepper.swap_end++;
-
-	CHECK_EQ(sigaltstack(&(stack_t){ .ss_sp = alt_stack, .ss_size = sizeof(alt_stack) }, NULL), 0);
-	CHECK_EQ(sigaction(SIGTRAP, &action, NULL), 0);
-}
-
 #ifndef CO_TSAN
 static void step_through(bool is_child_above, bool has_own_control_words)
 {
-	prepare();
+	walkers_prepare(on_trap);
 	/* Once at full speed: symbols get bound, which is not ours to test. */
 	CHECK(nested_create(is_child_above, 64 * 1024));
 	nested_run();
@@ -471,7 +287,7 @@ static void check_suspended(int owner, const int *expected, int n_expected)
 	for (int i = 0; i < w.n; i++) {
 		int mark = mark_at(w.ip[i], true);
 		if (mark == HOLD)
-			for (int r = 0; r < NESTED_REGISTERS; r++)
+			for (int r = 0; r < HELD_REGISTERS; r++)
 				CHECK_EQ(w.registers[i][r], nested.tag[owner] + (unsigned long)r + 1);
 		if (mark != NO_MARK)
 			chain[n++] = mark;
@@ -485,7 +301,7 @@ static void check_suspended(int owner, const int *expected, int n_expected)
 
 static void suspended(void)
 {
-	prepare();
+	walkers_prepare(on_trap);
 	CHECK(nested_create(true, 256 * 1024));
 	for (int i = A; i < N_OWNERS; i++) /* new ones have no frame yet */
 		check_suspended(i, (int[]){ TRAMPOLINE, NOBODY }, 2);
