@@ -23,6 +23,12 @@ check() {
 @test "mxcsr and the x87 control word in words" { check settings_in_words; }
 @test "the words of a stack: frames, returns, saved rbp, variables" { check words_of_a_stack; }
 @test "a stack that a core has left out is noticed" { check a_lost_stack; }
+@test "of those on one slot, the one whose bytes are there is on the processor" { check who_has_the_slot; }
+@test "one that begins on another's slot is not there yet" { check begins_on_another_ones_slot; }
+@test "a resumer that is copied out is found though the link hides it" { check resumer_behind_a_hidden_link; }
+@test "what is copied out is read from the save_buffer, and nothing else" { check copied_out_bytes; }
+@test "on the copier nobody is on the processor" { check on_the_copier; }
+@test "an address in a slot is its own coroutine's, or the slot's" { check addresses_in_a_slot; }
 @test "every case of the file is a test here" {
 	cd "$BATS_TEST_DIRNAME"
 	diff <(python3 fixtures/gdb_model.py | sort) <(sed -nE 's/.*\{ check ([a-z_]+); \}/\1/p' gdb-model.bats | sort)

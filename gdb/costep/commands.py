@@ -4,6 +4,8 @@
 Each one takes a snapshot of the program's memory, makes lines of it and writes
 them. Whatever goes wrong becomes one line that says what to do.
 """
+import itertools
+
 import gdb
 
 from . import format, frames, layout, meaning, model, reader, stackwords, unwind
@@ -20,6 +22,10 @@ class Session:
         self.reader = reader.Reader()
         self.layout = reader.find_layout(self.reader)
         self.snapshot = model.take_snapshot(self.reader, self.layout)
+        for env in self.snapshot.envs:
+            link = frames.unlisted(self.snapshot, env, self.reader) if env.is_stray else None
+            if link is not None:
+                self.snapshot.on_copier(env, link)
         self._names = None
 
     @property
@@ -97,7 +103,8 @@ Usage: co-list
   *           stands on the processor: the stack pointer says so
   where       the call it is suspended in, outside the library
   by          ID of who resumed it
-  stack used  bytes between its stack pointer and the top, and the whole
+  stack used  bytes between its stack pointer and the top, and the whole; or
+              how many are copied out, while another's are in its slot
   created at  the call of co_create
 
 Example: (gdb) co-list"""
@@ -128,7 +135,7 @@ Example: (gdb) co-list"""
             if len(where) == self.MAX_WALKS:
                 break
             try:
-                place = frames.user_place(s.snapshot, co, s.reader)
+                place = frames.user_place(co, s.reader)
             except (gdb.error, unwind.Unwound):
                 continue
             if place:
@@ -165,6 +172,7 @@ Example: (gdb) co-regs 2"""
         if isinstance(it, model.Context):
             return format.registers("saved in %s, a struct coctx at %#x:" % (arg, it.address), it.registers,
                                     it.saved_at, s.names, is_live=False, is_new=is_new(it, s), width=width())
+        s.names.own = it
         lines = [env.note for env in s.snapshot.envs if env.note and env.address == it.env]
         if it.cpu:
             title = "coroutine %s, on the processor (thread %d):" % (it.label, it.cpu.number)
@@ -172,7 +180,7 @@ Example: (gdb) co-regs 2"""
             title = "coroutine %s, done: what its last switch has left in its coctx at %#x" % (
                 it.label, it.context.address)
         else:
-            title = "coroutine %s, %s: saved in its coctx at %#x" % (it.label, it.state, it.context.address)
+            title = "coroutine %s, %s: saved in its coctx at %#x" % (it.label, format.state(it), it.context.address)
         return lines + format.registers(title, it.registers, it.context.saved_at, s.names, is_live=bool(it.cpu),
                                         is_new=not it.has_begun, width=width())
 
@@ -206,27 +214,42 @@ Example: (gdb) co-bt 2"""
             return lines
         it = s.find(arg) if arg else s.snapshot.selected()
         if it is None:
-            return ["thread %d:" % s.cpu.number] + numbered(frames.of_thread(True), [])
+            copier = next((env for env in s.snapshot.envs if env.cpu is s.cpu and env.copier_link is not None), None)
+            return self._copier(s, copier) if copier else \
+                ["thread %d:" % s.cpu.number] + numbered(frames.of_thread(True), [])
         if isinstance(it, model.Context):
             if not it.registers["rip"]:
                 return ["nothing has been saved in %s yet" % arg]
-            return ["saved in %s:" % arg] + numbered(frames.of_context(it, None, True), [])
+            return ["saved in %s:" % arg] + numbered(frames.of_context(it), [])
         return self._one(s, it)
 
+    def _copier(self, s, env):
+        """Its own frames, up to its trampoline, and those of whom its link leads to."""
+        co = s.snapshot.by_context.get(env.copier_link)
+        own = itertools.takewhile(lambda f: not (f.is_seam or f.is_end), frames.of_thread(True))
+        shown = []
+        lines = [env.note] + numbered(own, shown) + [format.copier_seam(co)]
+        return lines + (self._chain(s, co, shown) if co else [])
+
     def _one(self, s, co):
-        state = "on the processor (thread %d)" % co.cpu.number if co.cpu else co.state
+        state = "on the processor (thread %d)" % co.cpu.number if co.cpu else format.state(co)
         if co.state == "done" and not co.cpu:
             return ["coroutine %s, done: it has no frames" % co.label]
         lines = ["coroutine %s, %s" % (co.label, state)]
         if not co.has_begun:
             lines.append("(it has not begun; its first resume calls %s)" % s.names.code(co.fn, True))
-        shown, seen = [], set()
+        return lines + self._chain(s, co, [])
+
+    def _chain(self, s, co, shown):
+        """The frames of `co` and of its resumers."""
+        lines, seen = [], set()
         while co is not None:
             seen.add(co.address)
             try:
                 if model.stack_is_lost(s.reader, co):
                     raise unwind.Unwound(format.lost_stack(co))
-                numbered(frames.of(s.snapshot, co), shown, lines)
+                if co.has_begun:
+                    numbered(frames.of(s.reader, co), shown, lines)
             except (gdb.error, unwind.Unwound) as error:
                 lines.append("(no frames: %s)" % error)
             if co.is_main:
@@ -245,11 +268,11 @@ def numbered(found, shown, lines=None):
     lines = [] if lines is None else lines
     for f in found:
         if f.is_seam:
-            lines.append(format.context_seam(False))
+            lines.append(format.context_seam(""))
             continue
         if f.is_end:
-            if f.function == "co_has_no_resumer":
-                lines[-1:] = [format.context_seam(True)]
+            if f.function in ("co_has_no_resumer", "co_resumer_is_copied_out"):
+                lines[-1:] = [format.context_seam(f.function)]
             continue
         lines.append(format.frame(len(shown), f))
         shown.append(f)
@@ -289,20 +312,25 @@ Example: (gdb) co-stack 2 -words 20"""
         s = Session()
         it = s.find(words[0]) if words else s.snapshot.selected()
         if it is None:
-            return self._show(s, "thread %d" % s.cpu.number, s.cpu.registers, frames.of_thread, 0, limit)
+            return self._show(s, s.reader, "thread %d" % s.cpu.number, s.cpu.registers, frames.of_thread, 0, limit)
         if isinstance(it, model.Context):
             if not it.registers["rsp"]:
                 return ["nothing has been saved in %s yet" % words[0]]
-            return self._show(s, "saved in %s" % words[0], it.registers, lambda: frames.of_context(it), 0, limit)
+            return self._show(s, s.reader, "saved in %s" % words[0], it.registers, lambda: frames.of_context(it), 0,
+                              limit)
         if it.state == "done" and not it.cpu:
             return ["coroutine %s, done: nothing on its stack means anything now" % it.label]
         if model.stack_is_lost(s.reader, it):
             raise unwind.Unwound(format.lost_stack(it))
-        title = "coroutine %s, %s" % (it.label, "on the processor" if it.cpu else it.state)
-        return self._show(s, title, it.registers, lambda: frames.of(s.snapshot, it), it.stack.hi, limit)
+        if not it.has_stack:
+            raise unwind.Unwound(format.no_stack(it))
+        s.names.own = it
+        title = "coroutine %s, %s" % (it.label, "on the processor" if it.cpu else format.state(it))
+        return self._show(s, model.Overlay(s.reader, it.stack), title, it.registers, lambda: frames.of(s.reader, it),
+                          it.stack.hi, limit)
 
     @staticmethod
-    def _show(s, title, registers, get_frames, hi, limit):
+    def _show(s, memory, title, registers, get_frames, hi, limit):
         rsp = registers["rsp"]
         hi = hi or s.reader.array_end(rsp)
         n_words = limit
@@ -317,7 +345,7 @@ Example: (gdb) co-stack 2 -words 20"""
             found = get_frames()
         except (gdb.error, unwind.Unwound):
             found = []
-        words = model.read_words(s.reader, rsp, n_words)
+        words = model.read_words(memory, rsp, n_words)
         if not words:
             raise model.Unreadable(rsp)
         here = {name: registers[name] for name in ("rsp", "rbp", "rbx", "r12", "r13", "r14", "r15")

@@ -78,13 +78,27 @@ def _env_head(env):
     return lines + (["  " + env.note] if env.note else [])
 
 
+def state(co):
+    """Its state, and where the bytes of its stack are if they are not in place."""
+    if co.stack.is_out:
+        return "%s, copied out (%s)" % (co.state, plural(co.stack.save_len, "byte"))
+    return co.state
+
+
+def _stack_used(co):
+    if not co.has_stack:
+        return "none yet" if not co.has_begun else "?"
+    if co.stack.is_out:
+        return "copied out, %s" % plural(co.stack.save_len, "byte")
+    if co.state == "done" and not co.cpu:
+        return "0/%s" % size(co.stack.hi - co.stack.lo)
+    return "%s/%s" % (size(co.used), size(co.stack.hi - co.stack.lo)) if co.used is not None else "?"
+
+
 def _list_row(snapshot, co, names, where):
     resumer = snapshot.resumer_of(co)
-    stack = "%s/%s" % (size(co.used), size(co.stack.hi - co.stack.lo)) if co.used is not None else "?"
-    if co.state == "done" and not co.cpu:
-        stack = "0/%s" % size(co.stack.hi - co.stack.lo)
     return ("*" if co.cpu else "", str(co.id), co.name, co.state, _where(co, names, where),
-            str(resumer.id) if resumer else "-", stack,
+            str(resumer.id) if resumer else "-", _stack_used(co),
             "-" if co.is_main else str(co.n_resumes),
             "-" if co.is_main else names.code(co.created_at))
 
@@ -155,7 +169,8 @@ def frame(number, f):
 
 def seam(co, resumer):
     if resumer:
-        return "--- coroutine %s, resumed by %s ---" % (co.label, resumer.label)
+        out = "; these bytes are copied out" if resumer.stack.is_out else ""
+        return "--- coroutine %s, resumed by %s%s ---" % (co.label, resumer.label, out)
     return "--- coroutine %s is %s: nobody has resumed it ---" % (co.label, co.state)
 
 
@@ -164,9 +179,21 @@ def lost_stack(co):
             "the kernel does not)" % co.label)
 
 
-def context_seam(is_last):
-    """The same where there are only contexts."""
-    if is_last:
+def copier_seam(co):
+    if co:
+        return "--- the copier of a shared stack; its link leads to %s ---" % co.label
+    return "--- the copier of a shared stack, in the middle of its work: nobody's bytes are whole there ---"
+
+
+def no_stack(co):
+    return "%s has no stack%s" % (co.label, "" if co.has_begun else " before its first run")
+
+
+def context_seam(end):
+    """The same where there are only contexts; `end`: the function that ends the chain."""
+    if end == "co_resumer_is_copied_out":
+        return "--- whoever resumed it is copied out: co-bt ID shows its frames ---"
+    if end:
         return "--- it is suspended: nobody has swapped to it ---"
     return "--- its first function began at the entry trampoline; below, who swapped to it ---"
 

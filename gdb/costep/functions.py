@@ -50,7 +50,7 @@ Example: (gdb) break worker if $co_self() == $co(2)"""
     def invoke(self):
         found = _session().snapshot.selected()
         if found is None:
-            raise gdb.GdbError("$co_self: this thread has no coroutines")
+            raise gdb.GdbError("$co_self: no coroutine is on this thread's processor")
         return _value(found)
 
 

@@ -19,7 +19,8 @@ _NAME_LEN = 24
 # What a reader of this package asks for; a table that lacks one is too old.
 _COCTX = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp", "rip", "mxcsr", "x87cw")
 _NEEDED = (
-    ["sizeof.coctx", "sizeof.co", "sizeof.env", "list.prev", "list.next", "stack.lo", "stack.hi", "stack.guard_len"]
+    ["sizeof.coctx", "sizeof.co", "sizeof.env", "list.prev", "list.next"]
+    + ["stack." + f for f in ("lo", "hi", "guard_len", "save_buffer", "save_len")]
     + ["coctx." + f for f in _COCTX]
     + ["co." + f for f in ("ctx", "stack", "link", "resumer", "env", "fn", "state", "id", "name", "in_env",
                            "created_at", "blocked_at", "n_resumes")]

@@ -53,6 +53,7 @@ class Names:
         self._co_addresses = [co.address for co in self._cos]
         self._places = {}
         self.rsp = 0    # of the registers shown; names a stack whose bounds nobody knows
+        self.own = None # whose values are shown: to it, its slot is its own stack
 
     def place(self, pc):
         """The place of the call that returns to `pc`."""
@@ -99,16 +100,26 @@ class Names:
         return ""
 
     def _in_stack(self, value):
-        found = self.snapshot.stack_at(value)
-        top = self.snapshot.owner_of_rsp(value)
-        if top and value == top.stack.hi:
-            return "top of the stack of %s" % top.label
-        if not found:
-            return ""
-        co, what = found
+        own = self.own
+        if own and own.stack.hi and own.stack.lo <= value <= own.stack.hi:
+            co, what = own, "stack"
+        else:
+            found = self.snapshot.stack_at(value)
+            top = self.snapshot.owner_of_rsp(value)
+            if top and value == top.stack.hi:
+                found = top, "stack"
+            if not found:
+                return ""
+            co, what = found
+        whose = "stack of %s" % co.label
+        if co is not own and self.snapshot.is_shared(co):
+            # Whose byte it is meant to be, the value does not say.
+            whose = "shared stack" + (", now of %s" % co.label if co.claim > 0 else "")
         if what == "guard":
-            return "guard of %s, %#x below its stack" % (co.label, co.stack.lo - value)
-        return "stack of %s, top-%#x" % (co.label, co.stack.hi - value)
+            return "guard of %s, %#x below its stack" % (whose.replace("stack of ", "", 1), co.stack.lo - value)
+        if value == co.stack.hi:
+            return "top of the " + whose
+        return "%s, top-%#x" % (whose, co.stack.hi - value)
 
     def _near(self, value):
         return "this stack, rsp+%#x" % (value - self.rsp) if self.rsp < value < self.rsp + 4096 else ""

@@ -48,13 +48,57 @@ class Context:
 
 @dataclass
 class Stack:
+    """A struct co_stack. All zero: it cannot be read, or (on a shared stack,
+    before the first run) there is none yet."""
     lo: int = 0
     hi: int = 0
     guard_len: int = 0
+    save_buffer: int = 0
+    save_len: int = 0   # so many bytes below hi are in save_buffer; another's are there
 
     def holds_rsp(self, rsp):
         # hi too: an empty stack. Below lo: it has run into the guard.
         return bool(self.hi) and self.lo - self.guard_len <= rsp <= self.hi
+
+    @property
+    def is_out(self):
+        return self.save_len > 0
+
+    # For one that is copied out. `address` may be hi: a stack pointer may.
+
+    @property
+    def first(self):
+        """Lowest address that save_buffer has the bytes of."""
+        return self.hi - self.save_len
+
+    def to_buffer(self, address):
+        """Where the bytes are that belong to `address`."""
+        return address - self.first + self.save_buffer if self.first <= address <= self.hi else address
+
+    def to_stack(self, address):
+        """The other way."""
+        inside = self.save_buffer <= address <= self.save_buffer + self.save_len
+        return address - self.save_buffer + self.first if inside else address
+
+
+class Overlay:
+    """A reader of memory as a coroutine will find it when it runs again: what is
+    copied out comes from its save_buffer, not from the slot, where another's
+    bytes are. Those of the slot that it has no bytes for are unreadable."""
+
+    def __init__(self, reader, stack):
+        self._reader = reader
+        self._stack = stack
+
+    def read(self, address, length):
+        stack, end = self._stack, address + length
+        if not stack.is_out or end <= stack.lo or address >= stack.hi:
+            return self._reader.read(address, length)
+        if address < stack.first:
+            raise Unreadable(address, length)
+        inside = min(end, stack.hi) - address
+        data = self._reader.read(stack.to_buffer(address), inside)
+        return data + (self._reader.read(stack.hi, length - inside) if inside < length else b"")
 
 
 @dataclass
@@ -91,7 +135,28 @@ class Coroutine:
         """A switch to one that has not begins at the top of an empty stack."""
         if self.cpu or self.is_main:
             return True
-        return self.state != "new" and self.context.registers["rsp"] != self.stack.hi & ~15
+        return self.state != "new" and not self._is_at_top
+
+    @property
+    def _is_at_top(self):
+        return self.context.registers["rsp"] == self.stack.hi & ~15
+
+    @property
+    def has_stack(self):
+        """One of a shared stack has a slot from its first run until it is reset.
+        (The system may not tell the bounds of a thread's own stack.)"""
+        return self.is_main or bool(self.stack.hi)
+
+    @property
+    def claim(self):
+        """How likely are the bytes in a slot its own, if several have that slot?
+        -1: they are not. Of the others in a slot only one has begun and is not done,
+        unless that one is leaving for good or for one that begins."""
+        if self.stack.is_out:
+            return -1
+        if self.state == "done":
+            return 2 if self.resumer else 0     # its resumer is not back yet
+        return 1 if self._is_at_top else 3
 
     @property
     def used(self):
@@ -109,6 +174,8 @@ class Env:
     coroutines: List[Coroutine] = field(default_factory=list)
     cpu: Optional[Cpu] = None   # its thread
     note: str = ""              # where the processor and `running` disagree
+    is_stray: bool = False      # its thread's rsp is on the stack of none of them
+    copier_link: Optional[int] = None   # see Snapshot.on_copier
 
 
 class Snapshot:
@@ -123,9 +190,18 @@ class Snapshot:
         self.by_address = {co.address: co for co in self.all}
         self.by_id = {co.id: co for co in reversed(self.all)}
         self.by_context = {co.context.address: co for co in self.all}
-        # Sorted by lo, for stack_at. A dead stack's bounds are left out.
-        self._stacks = sorted(((co.stack.lo, co) for co in self.all if co.stack.hi > co.stack.lo),
-                              key=lambda entry: entry[0])
+        # Sorted by lo, for stack_at; of a slot that several have, the occupant.
+        # Those who have no stack are left out.
+        occupants, self._shared = {}, set()
+        for co in self.all:
+            lo, other = co.stack.lo, occupants.get(co.stack.lo)
+            if co.stack.hi <= lo:
+                continue
+            if other is not None or co.stack.save_buffer:
+                self._shared.add(lo)
+            if other is None or co.claim > other.claim:
+                occupants[lo] = co
+        self._stacks = sorted(occupants.items(), key=lambda entry: entry[0])
         self._los = [lo for lo, _ in self._stacks]
         for env in envs:
             self._place(env)
@@ -145,13 +221,28 @@ class Snapshot:
         """The coroutine on whose stack `rsp` stands; None."""
         i = bisect.bisect_right(self._los, rsp)
         for _, co in self._stacks[max(i - 1, 0):i + 1]:
-            if co.stack.holds_rsp(rsp):
+            if co.stack.holds_rsp(rsp) and not co.stack.is_out:
                 return co
         return None
 
+    def is_shared(self, co):
+        """Is its stack known to be one that others use, too?"""
+        return co.stack.lo in self._shared
+
     def resumer_of(self, co):
-        """By the link, which a backtrace follows too: None = nobody."""
-        return self.by_context.get(co.link)
+        """By the link, which a backtrace follows too: None = nobody. But not to one
+        whose bytes are copied out: then only `resumer` says who it is."""
+        return self.by_context.get(co.link) or self.by_address.get(co.resumer)
+
+    def on_copier(self, env, link):
+        """The processor turned out to be on the stack of an execution that is in no
+        list, and that was entered from the context `link`: the copier."""
+        running = self.by_address.get(env.running)
+        for co in env.coroutines:
+            co.cpu = None
+        env.copier_link, env.is_stray = link, False
+        env.note = "mid-switch: rsp is on the stack of the copier of a shared stack, on the way to %s" % (
+            running.label if running else "nobody")
 
     def selected(self):
         """The coroutine on the selected thread's processor; None."""
@@ -176,6 +267,7 @@ class Snapshot:
         for cpu in self.cpus:
             if cpu.tid == env.tid and self.owner_of_rsp(cpu.rsp) is None:
                 env.cpu = cpu
+                env.is_stray = True
                 if running is None:
                     env.note = ("the stack pointer %#x is on no coroutine's stack, and env->running "
                                 "is no coroutine" % cpu.rsp)
@@ -226,8 +318,10 @@ def _read_stack(reader, layout, address):
         data = reader.read(address, layout.stack_len)
     except Unreadable:
         return Stack()
-    lo, hi, guard_len = (layout.get(data, 0, "stack." + f) for f in ("lo", "hi", "guard_len"))
-    return Stack(lo, hi, guard_len) if lo < hi and guard_len <= lo else Stack()
+    lo, hi, guard_len, save_buffer, save_len = (
+        layout.get(data, 0, "stack." + f) for f in ("lo", "hi", "guard_len", "save_buffer", "save_len"))
+    is_sound = lo < hi and guard_len <= lo and save_len <= hi - lo
+    return Stack(lo, hi, guard_len, save_buffer, save_len) if is_sound else Stack()
 
 
 def walk_list(reader, layout, head, what, problems):
@@ -311,12 +405,20 @@ def read_words(reader, address, n_words):
 def stack_is_lost(reader, co):
     """Has a core left out this stack? Its first word, the return address to
     the entry trampoline, cannot be zero once the coroutine has begun. (GDB's
-    generate-core-file gives up a whole mapping at its first guard.)"""
+    generate-core-file gives up a whole mapping at its first guard; what is
+    copied out lies on the heap, and is there.)"""
     if co.is_main or not co.stack.hi or (co.state in ("new", "done") and not co.cpu):
         return False
     if co.registers["rsp"] >= co.stack.hi - 8:
         return False
-    return read_words(reader, co.stack.hi - 8, 1) in ([0], [])
+    return top_word(reader, co) == 0
+
+
+def top_word(reader, co):
+    """The first word that was pushed on its stack: the return address to the entry
+    trampoline, once it has begun. 0: there is none."""
+    words = read_words(Overlay(reader, co.stack), co.stack.hi - 8, 1) if co.stack.hi else []
+    return words[0] if words else 0
 
 
 def _pointer(reader, address):
