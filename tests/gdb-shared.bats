@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2016,SC2154 # $co is GDB's; bats sets output
+# shellcheck disable=SC2016,SC2154,SC2317 # $co is GDB's; bats sets output; each calls one
 # The GDB commands and coroutines on shared stacks. What they say of one whose bytes are
 # copied out must be its own: never what is in its slot at the moment.
 
@@ -46,7 +46,7 @@ each() { # function: of every program
 }
 
 @test "the occupant's functions are in no other's backtrace; what is copied out has its own" {
-	look() {
+	one() {
 		out=$({ at_main; printf '%s\n' 'co-bt alice' 'co-bt bob' 'co-bt all'; } | debug "$1")
 		echo "$out"
 		no_fault "$out"
@@ -60,11 +60,11 @@ each() { # function: of every program
 		numbers=$(answer 'co-bt alice' <<<"$out" | sed -nE 's/^#([0-9]+).*/\1/p')
 		diff <(echo "$numbers") <(seq 0 $(($(wc -l <<<"$numbers") - 1)))
 	}
-	each look
+	each one
 }
 
 @test "a backtrace goes on through resumers that are copied out; plain bt ends there by name" {
-	look() {
+	one() {
 		out=$({ in_bob; printf '%s\n' co-bt 'co-bt carol' 'co-bt 0' bt; } | debug "$1")
 		echo "$out"
 		no_fault "$out"
@@ -75,11 +75,11 @@ each() { # function: of every program
 		[ "$(answer bt <<<"$out" | own_frames)" = "stop_here $bobs dave_body" ]
 		answer bt <<<"$out" | tail -1 | grep -q ' in co_resumer_is_copied_out ('
 	}
-	each look
+	each one
 }
 
 @test "arguments are those in the save_buffer, strings too, or none" {
-	look() {
+	one() {
 		out=$({ at_main; echo "co-bt alice"; } | debug "$1" | answer 'co-bt alice')
 		echo "$out"
 		tags=$(grep -oE 'tag=(0x[0-9a-f]+ )?[^,)]*' <<<"$out" | sed 's/0x[0-9a-f]* //' | sort -u)
@@ -87,7 +87,7 @@ each() { # function: of every program
 		[ -z "$(grep -vx "tag=\(\"alice's\"\|<optimized out>\)" <<<"$tags")" ]
 		[ -z "$(grep -oE '(depth|n)=[^,)]*' <<<"$out" | grep -vxE 'depth=[012]|n=100|.*=<optimized out>')" ]
 	}
-	each look
+	each one
 	out=$({ at_main; printf '%s\n' 'co-bt alice' 'show backtrace limit' 'show backtrace past-main'; } | debug "$demo")
 	for depth in 0 1 2; do
 		grep -qE "alice_leaf \(depth=$depth, tag=0x[0-9a-f]+ \"alice's\"\)" <<<"$out"

@@ -13,6 +13,9 @@ build() { # compiler level
 	for file in $(make -s print-FILES_1) $(make -s print-FILES_2) $(make -s print-FILES_3); do
 		layer3+=" $(ls "$file".[cS])"
 	done
+	# shellcheck disable=SC2086
+	"$1" $flags "$2" tests/fixtures/unwind_shared.c $layer3 "$(make -s print-FILES_10).c" -lpthread \
+		-o "$BATS_FILE_TMPDIR/unwind_shared-$1$2"
 	for name in unwind_nested unwind_random; do
 		# shellcheck disable=SC2086  # lists of words
 		"$1" $flags "$2" "tests/fixtures/$name.c" $layer3 -lpthread -o "$BATS_FILE_TMPDIR/$name-$1$2"
@@ -67,6 +70,13 @@ check_random_stops() { # compiler level
 
 @test "every instruction of nested switches leads to main: clang -O2" {
 	check_every_instruction clang -O2
+}
+
+@test "every instruction on shared stacks leads to main, or to co_resumer_is_copied_out: gcc -O2" {
+	run -0 run_gdb 'shared()' "$BATS_FILE_TMPDIR/unwind_shared-gcc-O2"
+	echo "$output"
+	printf '# %s\n' "${lines[@]}" >&3
+	[[ $output == *" 32 switches, 0 failures"* ]]
 }
 
 @test "at 200 random stops bt is what the program says it does: gcc -O0" {

@@ -119,7 +119,8 @@ static const struct {
 	{ "body_p", (void *)body_p }, { "hold_registers", (void *)hold_registers },
 	{ "co_resume", (void *)co_resume },
 };
-enum { BODY = 0, /* + owner */ HOLD = N_OWNERS, RESUME, N_FUNCTIONS, TRAMPOLINE = N_FUNCTIONS, NOBODY, COPIED_OUT, NO_MARK };
+enum { BODY = 0, /* + owner */ HOLD = N_OWNERS, RESUME, N_FUNCTIONS };
+enum { TRAMPOLINE = N_FUNCTIONS, NOBODY, COPIED_OUT, NO_MARK };
 
 static int mark_at(uintptr_t ip, bool is_return_address)
 {
