@@ -63,6 +63,21 @@ each() { # function: of every program
 	each one
 }
 
+@test "copied out, it has the backtrace that it had in its slot, frame by frame" {
+	one() {
+		# at the third resume alice is suspended, and still in the slot
+		out=$({ printf '%s\n' 'break co_resume' run continue continue 'co-bt 1' delete; at_main | sed s/run/continue/
+			echo 'co-bt alice'; } | debug "$1")
+		echo "$out"
+		frames() { sed -nE 's/^#([0-9]+) +([a-z_0-9]+) .*( at .*)/\1 \2\3/p'; }
+		[ "$(answer 'co-bt 1' <<<"$out" | frames | wc -l)" -ge 9 ]
+		diff <(answer 'co-bt 1' <<<"$out" | frames) <(answer 'co-bt alice' <<<"$out" | frames)
+		answer 'co-bt alice' <<<"$out" | grep -q 'copied out ('
+		[ "$(answer 'co-bt 1' <<<"$out" | grep -c 'copied out')" -eq 0 ]
+	}
+	each one
+}
+
 @test "a backtrace goes on through resumers that are copied out; plain bt ends there by name" {
 	one() {
 		out=$({ in_bob; printf '%s\n' co-bt 'co-bt carol' 'co-bt 0' bt; } | debug "$1")
