@@ -97,8 +97,8 @@ each() { # function: of every program
 	one() {
 		out=$({ at_main; echo "co-bt alice"; } | debug "$1" | answer 'co-bt alice')
 		echo "$out"
-		wrong=$(grep -oE '\b(tag|depth|n)=[^,)]*' <<<"$out" | sed 's/0x[0-9a-f]* //' |
-			grep -vxE "tag=\"alice's\"|depth=[012]|n=100|.*=<optimized out>") || true
+		wrong=$(grep -oE '\b(tag|depth|n|seventh)=[^,)]*' <<<"$out" | sed 's/0x[0-9a-f]* //' |
+			grep -vxE "tag=\"alice's\"|depth=[012]|n=100|seventh=7|.*=<optimized out>") || true
 		[ -z "$wrong" ]
 	}
 	each one
@@ -106,6 +106,7 @@ each() { # function: of every program
 	for depth in 0 1 2; do
 		grep -qE "alice_leaf \(depth=$depth, tag=0x[0-9a-f]+ \"alice's\"\)" <<<"$out"
 	done
+	grep -q 'alice_aligned (n=100, .*, seventh=7)' <<<"$out"
 	grep -q 'levels is unlimited' <<<"$out"
 	grep -q 'past "main" is off' <<<"$out"
 }
@@ -164,6 +165,24 @@ each() { # function: of every program
 	answer 'co-regs erin' <<<"$out" | grep -q '^rsp *0x0000000000000000 '
 	answer 'co-bt frank' <<<"$out" | grep -qx 'coroutine 6 "frank", done: it has no frames'
 	grep -qx '\$1 = 5' <<<"$out"
+}
+
+@test "one that is being reset has no stack, and no other's frames" {
+	out=$(printf '%s\n' "break stop_here if why[0] == 'a'" run 'break rewind_to_start' continue co-list 'co-bt alice' \
+		'co-stack alice' | debug "$demo")
+	echo "$out"
+	no_fault "$out"
+	[ "$(answer 'co-bt alice' <<<"$out" | grep -c '^#')" -eq 0 ]
+	answer 'co-bt alice' <<<"$out" | grep -qx '(no frames: 1 "alice" has no stack now)'
+	answer 'co-stack alice' <<<"$out" | grep -qx 'co-stack: 1 "alice" has no stack now'
+}
+
+@test "a signal handler on a stack of its own is not the copier" {
+	out=$(printf '%s\n' "break stop_here if why[0] == 'o'" run co-list co-bt | debug "$demo")
+	echo "$out"
+	answer co-list <<<"$out" | grep -qE '^\* +6  frank +running '
+	answer co-list <<<"$out" | grep -q 'a signal handler on a stack of its own'
+	answer co-bt <<<"$out" | grep -q '^#[0-9]* *frank_body'
 }
 
 @test "on the copier: nobody is on the processor, and the link says whose bytes are whole" {

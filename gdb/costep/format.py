@@ -186,7 +186,7 @@ def copier_seam(co):
 
 
 def no_stack(co):
-    return "%s has no stack%s" % (co.label, "" if co.has_begun else " before its first run")
+    return "%s has no stack %s" % (co.label, "now" if co.has_begun else "before its first run")
 
 
 def context_seam(end):
