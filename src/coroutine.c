@@ -221,7 +221,9 @@ int co_resume(struct co *co)
 		return co_fail(EINVAL);
 	if (co->state != CO_NEW && co->state != CO_SUSPENDED)
 		return co_fail(EBUSY);
-	return co_transfer_to(co);
+	int result = co_transfer_to(co);
+	__asm__ volatile(""); /* no tail call: co_resume stays to be seen in backtraces */
+	return result;
 }
 
 CALLED_FROM_OUTSIDE int co_yield_ct(void)
