@@ -25,8 +25,7 @@ endif
 OPT     := $(OPT_$(VARIANT))
 
 WARN    := -Wall -Wextra -Wshadow
-# Frames stay where people look for them: a call at a function's end is a call, too.
-BOTH    := -g -fPIC -fno-omit-frame-pointer -fno-optimize-sibling-calls -fstack-clash-protection \
+BOTH    := -g -fPIC -fno-omit-frame-pointer -fstack-clash-protection \
            -D_GNU_SOURCE -Isrc -MMD -MP $(WARN)
 # -fexceptions: pthread_exit unwinds C++ resumers through our frames. Without it,
 # link-time optimization concludes that nothing ever comes through co_resume.
