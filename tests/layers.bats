@@ -12,11 +12,21 @@ setup_file() {
 
 setup() {
 	cd "$BATS_TEST_DIRNAME/.." || return 1
+	learn
 }
 
-# What make knows: value NAME [DIR]
+# What make knows, asked once for each tree: value NAME, in the folder of that tree.
+learn() {
+	local keys=(LESSONS HOOKS CC) n line i=0
+	for n in $(make -s print-LESSONS); do keys+=("FILES_$n" "NEEDS_$n"); done
+	unset known
+	declare -gA known
+	while IFS= read -r line; do known[${keys[i++]}]=$line; done < <(make -s "${keys[@]/#/print-}")
+	[ "$i" -eq ${#keys[@]} ]
+}
+
 value() {
-	make -s -C "${2:-.}" "print-$1"
+	echo "${known[$1]}"
 }
 
 # The release objects of lesson N's own files, and of those it may know.
@@ -38,6 +48,7 @@ gives() { nm -g --defined-only "$@" | awk 'NF == 3 { print $3 }' | sort -u; }
 # and name nothing that a later lesson defines.
 check_layers() (
 	cd "$1" || exit 1
+	learn
 	bad=0
 	for n in $(value LESSONS); do
 		# shellcheck disable=SC2046 # words on purpose
@@ -58,6 +69,7 @@ check_layers() (
 # check_headers DIR: no file of a lesson includes a header of one above it.
 check_headers() (
 	cd "$1" || exit 1
+	learn
 	bad=0
 	for n in $(value LESSONS); do
 		for f in $(value "FILES_$n"); do
