@@ -191,7 +191,7 @@ demo: lesson3 ## the shortest look: three coroutines, told step by step
 
 # Tests of layers that no lesson brings together (hooks and shared stacks): linked with
 # the whole library and the hooks; run by unit, test and the matrix, by no testN.
-TESTS_ALL := t_hook_shared
+TESTS_ALL := t_hook_shared t_program
 UNIT      := $(foreach n,$(LESSONS),$(TESTS_$(n))) $(TESTS_ALL)
 BATS      := $(wildcard tests/*.bats)
 # The calls that t_fault makes fail: the linker hands them to the test.
@@ -227,6 +227,7 @@ WRAP_t_specific := -Wl,--wrap=calloc,--wrap=aligned_alloc,--wrap=free \
 WRAP_t_remote := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=eventfd,--wrap=epoll_ctl
 LIBS_t_unwind := -lunwind
 LIBS_t_unwind_shared := -lunwind
+LIBS_t_program := -lunwind
 
 # $(B)/stageN/t_x: the test linked with lesson N's stage; $(B)/tests/t_x: with
 # the whole library. A layer that only works below the others is a lie.
