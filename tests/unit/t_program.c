@@ -173,7 +173,7 @@ static void make_program(uint64_t seed)
 
 	program.seed = seed;
 	program.n_actors = 4 + (int)rng_below(&r, ACTORS - 3);
-	program.n_slots = 1 + (int)rng_below(&r, 3);
+	program.n_slots = 1 + (int)rng_below(&r, 4) % 3; /* most often one */
 	for (int i = 0; i < ENDS / 2; i++)
 		program.is_socket[i] = rng_below(&r, 2);
 	for (int i = 0; i < program.n_actors; i++)
@@ -215,7 +215,7 @@ static uint64_t n_tokens;
 static uint64_t n_arrivals;
 
 static struct {
-	unsigned long steps, resumes, yields, waits, dones, resets, drops, refused, copied_out, traces, by_signal;
+	unsigned long resumes, yields, waits, dones, resets, drops, refused, copied_out, traces, by_signal;
 	unsigned long kinds[N_KINDS];
 	unsigned long long entries, hops, saves, loads;
 	int longest, deepest; /* marks of a backtrace; executions in it */
@@ -515,16 +515,58 @@ static void come_back(struct actor *me, struct leaving l)
 	CHECK_EQ(co_self(), me->co);
 }
 
+/* One of ten operations is tried even if it must be refused. */
+static bool is_contrary(const struct op *op)
+{
+	return op->how % 10 == 0;
+}
+
+/* The one that @op names, or the first after it for which @is_fit says yes. */
+static struct actor *pick(const struct op *op, bool (*is_fit)(const struct actor *))
+{
+	for (int i = 0; i < program.n_actors && !is_contrary(op); i++) {
+		struct actor *a = &actors[(op->who + i) % program.n_actors];
+		if (is_fit(a))
+			return a;
+	}
+	return &actors[op->who];
+}
+
+static bool can_be_resumed(const struct actor *a)
+{
+	return !a->co || co_status(a->co) == CO_NEW || co_status(a->co) == CO_SUSPENDED;
+}
+
+static bool can_be_ended(const struct actor *a)
+{
+	return a->co && co_status(a->co) != CO_RUNNING && co_status(a->co) != CO_NORMAL;
+}
+
+/* What is done, if the operation itself would be refused. */
+static enum kind kind_of(const struct actor *me, const struct op *op)
+{
+	enum kind kind = op->kind;
+
+	if (is_contrary(op))
+		return kind;
+	if (kind == OP_yield && is_main(me))
+		kind = OP_resume;
+	if (kind == OP_resume && !can_be_resumed(pick(op, can_be_resumed)))
+		return is_main(me) ? OP_loop : OP_yield;
+	return kind == OP_loop && runner ? OP_reschedule : kind;
+}
+
 static uint64_t step(struct actor *me, const struct op *op, uint64_t value)
 {
+	enum kind kind = kind_of(me, op);
+
 	steps_left--;
-	total.steps++;
-	total.kinds[op->kind]++;
+	total.kinds[kind]++;
 	if (--steps_to_trace <= 0)
 		stop_here(me);
-	note_call(me, (const void *)op_fns[op->kind]);
+	note_call(me, (const void *)op_fns[kind]);
 	errno = (int)(value % 1000) + 200;
-	value = op_fns[op->kind](me, op, value);
+	value = op_fns[kind](me, op, value);
 	note_return(me);
 	return value;
 }
@@ -669,7 +711,7 @@ static void resume(struct actor *me, struct actor *a)
 
 OPERATION(resume)
 {
-	struct actor *a = &actors[op->who];
+	struct actor *a = pick(op, can_be_resumed);
 	int error = errno;
 
 	if (!a->co)
@@ -840,7 +882,7 @@ static void end_by_force(struct actor *me, struct actor *a, int (*call)(struct c
 
 OPERATION(reset)
 {
-	struct actor *a = &actors[op->who];
+	struct actor *a = pick(op, can_be_ended);
 
 	end_by_force(me, a, co_reset, "reset");
 	if (a->co && co_status(a->co) == CO_NEW) {
@@ -861,7 +903,7 @@ static void drop(struct actor *me, struct actor *a)
 
 OPERATION(drop)
 {
-	drop(me, &actors[op->who]);
+	drop(me, pick(op, can_be_ended));
 	return value;
 }
 
@@ -965,10 +1007,11 @@ __attribute__((noinline)) static void run_program(void)
 
 	CHECK_EQ(co_enable_hook_sys(), 0);
 	co_set_clock(&test_clock);
+	CHECK_EQ(co_sleep_ns(0), 0); /* from now on the loop sleeps by the clock, too */
 	me->co = co_self();
 	open_channels();
-	while (steps_left > 0) {
-		value = run_block(me, program.first[0], value);
+	for (int i = 0; steps_left > 0; i++) {
+		value = run_block(me, (program.first[0] + i) % BLOCKS, value);
 		say(me, "goes on with %llx", (unsigned long long)value);
 		steps_left--;
 		check_all();
