@@ -14,6 +14,9 @@
  * down to main. At random steps a backtrace must show exactly that, by libgcc and both
  * ways of libunwind; some are made by a signal's handler. On shared stacks it must end in
  * co_resumer_is_copied_out exactly where the next resumer's bytes are not in its slot.
+ *
+ * A failure names its program's seed. COSTEP_SEED=seed begins with that one, and
+ * T_PROGRAM_SHOW=1 prints what each program has printed.
  */
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
@@ -48,8 +51,7 @@ enum {
 	BLOCKS = 48,
 	OPS = 8,           /* of one block */
 	ENDS = 8,          /* of pipes and socket pairs */
-	DEEPEST = 10,      /* blocks in blocks */
-	CALLS = 4 * DEEPEST,
+	CALLS = 40,        /* noted of one execution: two for each block */
 	BLOCK_BYTES = 900, /* at most, on the stack */
 	DATA_BYTES = 3000, /* of one read or write: a channel takes not much more */
 	STACK = 128 * 1024,
@@ -661,7 +663,7 @@ static const char *status_name(const struct actor *a)
 OPERATION(call)
 {
 	for (unsigned i = 0; i < op->n && steps_left > 0; i++)
-		if (me->n_calls < CALLS - 4)
+		if (me->n_calls < CALLS - 3) /* a block, an operation, and what that calls */
 			value = run_block(me, op->who, value);
 	return value;
 }
