@@ -950,12 +950,8 @@ static int free_shared(struct co *co)
 
 static const struct misuse others[] = {
 	{ "co_resume", call_resume, &alien.suspended, EXDEV },
-	{ "co_yield", yield_to, &alien.suspended, EXDEV },
-	{ "co_yield_env", yield_env, NULL, EXDEV },
 	{ "co_reset", call_reset, &alien.suspended, EXDEV },
 	{ "co_release", call_release, &alien.suspended, EXDEV },
-	{ "co_result", result_of, &alien.suspended, EXDEV },
-	{ "co_set_name", set_name, &alien.suspended, EXDEV },
 	{ "co_eventloop", run_loop, NULL, EXDEV },
 	{ "co_loop_stop", stop_loop, NULL, EXDEV },
 	{ "co_poll", poll_loop, NULL, EXDEV },
@@ -974,26 +970,12 @@ static const struct misuse others[] = {
 	{ 0 },
 };
 
-/* The same on a thread without an environment, which has nothing to yield. */
-static const struct misuse others_bare[] = {
-	{ "co_resume", call_resume, &alien.suspended, EXDEV },
-	{ "co_reset", call_reset, &alien.suspended, EXDEV },
-	{ "co_release", call_release, &alien.suspended, EXDEV },
-	{ "co_eventloop", run_loop, NULL, EXDEV },
-	{ "co_loop_stop", stop_loop, NULL, EXDEV },
-	{ "co_poll", poll_loop, NULL, EXDEV },
-	{ "co_remote_close", close_remote, NULL, EXDEV },
-	{ "co_remote_wait", wait_remote, NULL, EXDEV },
-	{ "co_remote_wait_until", wait_remote_until, NULL, EXDEV },
-	{ "co_cond_signal", signal_cond, NULL, EXDEV },
-	{ "co_cond_broadcast", broadcast_cond, NULL, EXDEV },
-	{ "co_cond_timedwait", wait_cond, NULL, EXDEV },
-	{ "co_cond_free", free_cond, NULL, EXDEV },
-	{ "co_mutex_lock", lock_mutex, NULL, EXDEV },
-	{ "co_mutex_trylock", trylock_mutex, NULL, EXDEV },
-	{ "co_mutex_unlock", unlock_mutex, NULL, EXDEV },
-	{ "co_mutex_free", free_mutex, NULL, EXDEV },
-	{ "co_free_sharestack", free_shared, NULL, EXDEV },
+/* On a thread without an environment these say something else. */
+static const struct misuse others_in_env[] = {
+	{ "co_yield", yield_to, &alien.suspended, EXDEV },
+	{ "co_yield_env", yield_env, NULL, EXDEV },
+	{ "co_result", result_of, &alien.suspended, EXDEV },
+	{ "co_set_name", set_name, &alien.suspended, EXDEV },
 	{ 0 },
 };
 
@@ -1006,12 +988,13 @@ static void add_loop(struct misuse_picture *p)
 static void *misuse_in_coroutine(void *arg)
 {
 	misuse_all(others, "in a coroutine");
+	misuse_all(others_in_env, "in a coroutine");
 	return arg;
 }
 
 static void *misuse_bare(void *arg)
 {
-	misuse_all(others_bare, "on a thread without an environment");
+	misuse_all(others, "on a thread without an environment");
 	return arg;
 }
 
@@ -1023,6 +1006,7 @@ static void what_is_anothers(void)
 	misuse_on_thread(misuse_bare);
 	co_remote_close(open_one()); /* this thread has all that can be made */
 	misuse_all(others, "in main");
+	misuse_all(others_in_env, "in main");
 	CHECK_EQ(co_release(start(misuse_in_coroutine, NULL)), 0);
 	CHECK_EQ(co_remote_post(alien_remote, note, "x"), 0);
 	alien_end(); /* its end closes: what was posted runs */
