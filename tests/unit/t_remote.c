@@ -970,7 +970,7 @@ static const struct misuse others[] = {
 	{ 0 },
 };
 
-/* On a thread without an environment these say something else. */
+/* For these the caller has to have coroutines, or they make no sense. */
 static const struct misuse others_in_env[] = {
 	{ "co_yield", yield_to, &alien.suspended, EXDEV },
 	{ "co_yield_env", yield_env, NULL, EXDEV },
