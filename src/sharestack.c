@@ -87,6 +87,7 @@ static void show_to_backtraces(struct co_exec *from, struct co_exec *back)
 
 /* --- copying -------------------------------------------------------------------- */
 
+/* Errors: ENOMEM, and nothing has changed. */
 static int make_room(struct member *m, size_t len)
 {
 	size_t buffer_len = (len + BUFFER_STEP - 1) / BUFFER_STEP * BUFFER_STEP;
@@ -96,7 +97,9 @@ static int make_room(struct member *m, size_t len)
 	char *buffer = malloc(buffer_len);
 	if (!buffer)
 		return -1;
-	free(m->stack.save_buffer); /* nothing in it: its bytes are in the slot */
+	if (m->stack.save_len > 0)
+		memcpy(buffer, m->stack.save_buffer, m->stack.save_len);
+	free(m->stack.save_buffer);
 	m->stack.save_buffer = buffer;
 	m->shared->stats.buffer_bytes += buffer_len - m->buffer_len;
 	m->buffer_len = buffer_len;
@@ -151,6 +154,27 @@ static int bring(struct co_exec *from, struct co_exec *to)
 	show_to_backtraces(from, to);
 	m->shared->copier.link = &to->ctx;
 	return 0;
+}
+
+/* Does one who has resumed the running one, directly or not, have @m's slot? It will be
+ * gone back to. O(depth of resumes) */
+static bool is_awaited(const struct member *m)
+{
+	for (const struct co *co = m->shared->env->running->resumer; co; co = co->resumer)
+		if (co->exec.stack->ops == m->stack.ops && member_of(co->exec.stack)->slot == m->slot)
+			return true;
+	return false;
+}
+
+/* bring for who stands elsewhere. */
+static int bring_from_elsewhere(struct co_exec *from, struct co_exec *to)
+{
+	struct member *m = member_of(to->stack);
+	bool is_resumed = co_of(to)->resumer == co_of(from);
+
+	if (is_resumed && is_awaited(m) && make_room(m, (size_t)(m->stack.hi - m->stack.lo)) != 0)
+		return -1; /* I4 */
+	return bring(from, to);
 }
 
 /* --- switching -------------------------------------------------------------------- */
@@ -242,7 +266,7 @@ static int enter(struct co_exec *from, struct co_exec *to)
 	const struct member *resident = m->slot->resident;
 	if (resident != m) {
 		bool stands_there = resident && resident->exec == from;
-		int result = stands_there ? hop(m->shared, from, to) : bring(from, to);
+		int result = stands_there ? hop(m->shared, from, to) : bring_from_elsewhere(from, to);
 		if (result != 0) {
 			m->shared->stats.entries--;
 			if (begins)

@@ -32,6 +32,9 @@
  *  I2  Nobody copies the stack it stands on: the copier does, on one of its own.
  *  I3  A coroutine has one slot from its first run until it is reset or
  *      released: pointers into its own stack stay right.
+ *  I4  Who is in the slot of a resumer that is copied out, and was not resumed by
+ *      that one itself, has a save_buffer as large as the slot. So a function that
+ *      returns to that resumer needs no memory for it: there is nobody to be told.
  */
 #ifndef CO_SHARESTACK_H
 #define CO_SHARESTACK_H

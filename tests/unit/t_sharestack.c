@@ -683,6 +683,77 @@ static __attribute__((noinline)) void fail_deeper(struct co *co, size_t len)
 	no_memory = false;
 }
 
+/* outer (shared) - middle (its own stack), which has resumed inner (shared) and returns:
+ * inner is copied out for outer. */
+static void *returns_without_memory(void *arg)
+{
+	no_memory = true;
+	CHECK_FAILS(co_resume(inner), -1, ENOMEM);
+	no_memory = false;
+	CHECK_EQ(co_status(inner), CO_NEW);
+	CHECK_EQ(co_resume(inner), 0);
+	no_memory = true;
+	return arg;
+}
+
+static void *resumes_middle(void *middle)
+{
+	volatile int local = 43;
+
+	CHECK_EQ(co_resume(middle), 0);
+	no_memory = false;
+	CHECK_EQ(local, 43);
+	return NULL;
+}
+
+static void no_memory_to_return(void)
+{
+	struct co *middle;
+
+	share(1);
+	CHECK_EQ(co_create(&middle, NULL, returns_without_memory, NULL), 0);
+	n_blocks_then += 2; /* its stack's slab, and a list of slabs of that size */
+	struct co *outer = make(resumes_middle, middle);
+	inner = make(yield_once, NULL);
+	resume(outer);
+	CHECK_EQ(co_status(middle), CO_DONE);
+	CHECK_EQ(co_status(outer), CO_DONE);
+	resume(inner);
+	CHECK_EQ(co_status(inner), CO_DONE);
+	release(outer);
+	release(middle);
+	release(inner);
+	end();
+}
+
+/* The same for one that was small before: what it has is kept. */
+static void *returns_late(void *arg)
+{
+	CHECK_EQ(co_resume(inner), 0);
+	no_memory = true;
+	return arg;
+}
+
+static void no_memory_to_return_late(void)
+{
+	struct co *middle;
+
+	share(1);
+	CHECK_EQ(co_create(&middle, NULL, returns_late, NULL), 0);
+	n_blocks_then += 2;
+	struct co *outer = make(resumes_middle, middle);
+	inner = make(grow, NULL);
+	resume(inner);
+	resume(outer);
+	CHECK_EQ(co_status(outer), CO_DONE);
+	while (co_status(inner) != CO_DONE)
+		resume(inner);
+	release(outer);
+	release(middle);
+	release(inner);
+	end();
+}
+
 /* One that has hopped away long ago is not told of another's failure. */
 static void *resume_then_fail(void *arg)
 {
@@ -945,6 +1016,9 @@ static const struct test_case cases[] = {
 	  NULL },
 	{ "no_memory_to_yield", "no memory to copy out whoever yields: ENOMEM, nothing has changed", no_memory_to_yield, 0,
 	  NULL },
+	{ "no_memory_to_return", "none when a function returns to one that is copied out: it was had before",
+	  no_memory_to_return, 0, NULL },
+	{ "no_memory_to_return_late", "and what was copied out before is kept then", no_memory_to_return_late, 0, NULL },
 	{ "no_memory_of_another", "who has hopped away is not told of a later failure", no_memory_of_another, 0, NULL },
 	{ "no_memory_from_main", "no memory to copy out the occupant: ENOMEM, nothing has changed", no_memory_from_main, 0,
 	  NULL },
