@@ -360,7 +360,8 @@ static int make_stacks(struct sharestack *shared, size_t size)
 	for (size_t i = 0; i < shared->n_slots; i++)
 		if (!(shared->slots[i].memory = co_stack_get(size)))
 			return -1;
-	shared->copier.stack = co_stack_get(co_stack_min());
+	/* It needs little, but a signal's handler may run there, and use what slots have. */
+	shared->copier.stack = co_stack_get(size);
 	return shared->copier.stack ? 0 : -1;
 }
 

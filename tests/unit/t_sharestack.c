@@ -5,6 +5,7 @@
 #include <alloca.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <unwind.h>
 
 #include "env.h"
@@ -12,6 +13,7 @@
 
 /* --- what the library asks of malloc (WRAP_t_sharestack in the Makefile) ------------- */
 
+static char *signal_when_freed; /* a signal comes as this is freed */
 static long n_blocks;    /* what it holds */
 static unsigned n_calls; /* for memory */
 static bool no_memory;
@@ -48,6 +50,10 @@ void __wrap_free(void *p);
 void __wrap_free(void *p)
 {
 	n_blocks -= p != NULL;
+	if (p && p == signal_when_freed) {
+		signal_when_freed = NULL;
+		raise(SIGUSR1);
+	}
 	__real_free(p);
 }
 
@@ -912,6 +918,50 @@ static void overflow(void)
 	resume(b);
 }
 
+/* --- signals --------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t n_handled;
+
+/* Wants most of a slot. */
+static void on_signal(int sig)
+{
+	volatile char local[SIZE * 3 / 4];
+
+	for (size_t i = sizeof(local) - 1; i < sizeof(local); i -= 1024)
+		local[i] = (char)sig;
+	n_handled++;
+}
+
+static void *grows_by_much(void *arg)
+{
+	CHECK_EQ(co_yield_ct(), 0);
+	volatile char *more = alloca(1024);
+	more[0] = 1;
+	signal_when_freed = stack_of(co_self())->save_buffer;
+	CHECK_EQ(co_yield_ct(), 0);
+	return arg;
+}
+
+static void *resume_thrice(void *arg)
+{
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(co_resume(arg), 0);
+	return NULL;
+}
+
+static void signal_on_copier(void)
+{
+	signal(SIGUSR1, on_signal);
+	share(1);
+	struct co *b = make(grows_by_much, NULL), *a = make(resume_thrice, b);
+	resume(a);
+	CHECK_EQ(co_status(a), CO_DONE);
+	CHECK_EQ(n_handled, 1);
+	release(a);
+	release(b);
+	end();
+}
+
 /* --- what a backtrace says ---------------------------------------------------------------------------------- */
 
 struct walk {
@@ -1028,6 +1078,7 @@ static const struct test_case cases[] = {
 	{ "thread_ends", "B09: what is left when a thread ends is freed", thread_ends, 0, NULL },
 	{ "overflow", "C04: an overflow of a shared stack is reported, with the coroutine's name", overflow, SIGSEGV,
 	  "stack overflow in coroutine 2 \"deep\"" },
+	{ "signal_on_copier", "a signal's handler has as much room while stacks are copied", signal_on_copier, 0, NULL },
 	{ "backtraces", "C06: a backtrace ends by name where the resumer's bytes are copied out", backtraces, 0, NULL },
 };
 
