@@ -114,10 +114,14 @@ static void fire(struct epoll *ep, struct co_waiter *waiter, uint32_t events)
 	waiter->fire(waiter, events);
 }
 
+/* Those who are there now: who waits again at once, would be fired without end. */
 static void fire_all(struct epoll *ep, struct record *record, uint32_t events)
 {
-	while (!list_empty(&record->waiters))
-		fire(ep, container_of(record->waiters.next, struct co_waiter, node), events);
+	struct list now = LIST_INIT(now); /* on our stack: none of them switches, when told this */
+
+	list_splice(&now, &record->waiters);
+	while (!list_empty(&now))
+		fire(ep, container_of(now.next, struct co_waiter, node), events);
 }
 
 /* --- the set ---------------------------------------------------------------------- */

@@ -444,6 +444,35 @@ static void forked(void)
 	CHECK_EQ(co_remote_close(r), 0);
 }
 
+/* The fork comes in the middle of the loop's look at descriptors. In the child, the set
+ * is gone when it looks on. */
+static pid_t forked_pid;
+
+static void fork_here(void *arg)
+{
+	forked_pid = fork();
+	if (forked_pid == 0)
+		alarm(30); /* else a child that hangs is nobody's */
+	CHECK_EQ(co_remote_post(arg, run_here, NULL), 0);
+}
+
+static void forked_in_post(void)
+{
+	skip_forks_of_coroutines();
+	struct co_remote *r = co_remote_open();
+	start(wait_once, r);
+	CHECK_EQ(co_remote_post(r, fork_here, r), 0);
+	turns();
+	CHECK_EQ(n_here, 1);
+	CHECK_EQ(co_remote_notify(r), 0);
+	turns();
+	CHECK_EQ(n_here, 101);
+	CHECK_EQ(co_remote_close(r), 0);
+	if (forked_pid == 0)
+		_exit(0);
+	join_child(forked_pid);
+}
+
 /* A handle of a thread that did not come through the fork. */
 static void *lend(void *arg)
 {
@@ -576,6 +605,7 @@ static const struct test_case cases[] = {
 	{ "ends", "a thread ends while others post: what was accepted has run", ends_in_the_middle, 0, 0 },
 	{ "nothing_is_left", "D21: 300 threads that leave handles open leave nothing", nothing_is_left, 0, 0 },
 	{ "forked", "a forked child has its own eventfd, and what was posted before", forked, 0, 0 },
+	{ "forked_in_post", "also if a posted function forks", forked_in_post, 0, 0 },
 	{ "forked_others", "in it the handles of other threads are closed", forked_others, 0, 0 },
 	{ "forked_without", "it needs no descriptor more", forked_without_descriptors, 0, 0 },
 	{ "forked_under_way", "a fork while others post leaves both in order", forked_under_way, 0, 0 },
