@@ -67,6 +67,15 @@ static void report_overflow(const struct co *co, void *addr)
 		  CO_STACK_MAX >> 20);
 }
 
+/* Has @co touched @addr, in its guard? On a shared stack (lesson 10), whose guard is
+ * everybody's, not those whose bytes are elsewhere, or who have returned. */
+static bool has_touched(const struct co *co, const char *addr)
+{
+	const struct co_stack *stack = co->exec.stack;
+
+	return co_stack_guards(stack, addr) && stack->save_len == 0 && !co->exec.tools.is_last_leave;
+}
+
 /* Whose overflow is it that touched @addr? NULL: it is none. */
 static const struct co *who_overflowed(const char *addr, const ucontext_t *at)
 {
@@ -75,7 +84,7 @@ static const struct co *who_overflowed(const char *addr, const ucontext_t *at)
 
 	if (!env)
 		return NULL;
-	if (co_stack_guards(env->running->exec.stack, addr))
+	if (has_touched(env->running, addr))
 		return env->running;
 	/* A call at the last bytes can be our own co_swap: then `running` is
 	 * already the other one. Search, but not because of any wild pointer:
@@ -84,7 +93,7 @@ static const struct co *who_overflowed(const char *addr, const ucontext_t *at)
 		return NULL;
 	for (const struct list *l = env->all.next; l != &env->all; l = l->next) {
 		const struct co *co = container_of(l, struct co, in_env);
-		if (co_stack_guards(co->exec.stack, addr))
+		if (has_touched(co, addr))
 			return co;
 	}
 	return NULL;

@@ -908,6 +908,11 @@ static void *overflows(void *arg)
 	return (void *)(intptr_t)local[0];
 }
 
+static void *plain_return(void *arg)
+{
+	return arg;
+}
+
 static void overflow(void)
 {
 	SKIP_IF_WATCHED("it says so itself");
@@ -916,6 +921,92 @@ static void overflow(void)
 	CHECK_EQ(co_set_name(b, "deep"), 0);
 	resume(a);
 	resume(b);
+}
+
+/* The last bytes may be used up by our own switch, half way between two. */
+static __attribute__((noinline)) void leave(char *last, struct co *to)
+{
+	volatile char *rest = alloca((size_t)((char *)__builtin_frame_address(0) - last));
+
+	rest[0] = 1;
+	if (to)
+		co_resume(to);
+	else
+		co_yield_ct();
+	rest[0] = 2;
+}
+
+static int bytes_left;
+static struct co *leave_for; /* NULL: its resumer */
+
+static void *leaves_deep(void *arg)
+{
+	leave(stack_of(co_self())->lo + bytes_left, leave_for);
+	return arg;
+}
+
+/* Its reports say "deep", whoever else has the slot. Returns how often it died. */
+static int count_overflows(void (*in_child)(void))
+{
+	int died = 0;
+
+	for (bytes_left = 1200; bytes_left >= 0; bytes_left -= 16) {
+		char said[1024] = "";
+		int fds[2], status;
+		CHECK_EQ(pipe(fds), 0);
+		pid_t pid = fork();
+		if (pid == 0) {
+			dup2(fds[1], 2);
+			in_child();
+			_exit(0);
+		}
+		close(fds[1]);
+		for (ssize_t n, len = 0; (n = read(fds[0], said + len, sizeof(said) - 1 - (size_t)len)) > 0;)
+			len += n;
+		close(fds[0]);
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		if (status == 0)
+			continue;
+		CHECK_EQ(WTERMSIG(status), SIGSEGV);
+		CHECK(strstr(said, "\"deep\"") != NULL);
+		died++;
+	}
+	return died;
+}
+
+static void make_three(struct co **done, struct co **out, struct co **deep)
+{
+	share(1);
+	*done = make(plain_return, NULL);
+	*out = make(grow, NULL);
+	*deep = make(leaves_deep, NULL);
+	CHECK_EQ(co_set_name(*deep, "deep"), 0);
+	resume(*done);
+	resume(*out);
+}
+
+static void yields_deep(void)
+{
+	struct co *done, *out, *deep;
+
+	make_three(&done, &out, &deep);
+	co_resume(deep);
+}
+
+static void resumes_deep(void)
+{
+	struct co *done, *out, *deep;
+
+	make_three(&done, &out, &deep);
+	leave_for = out;
+	co_resume(deep);
+}
+
+static void overflow_in_a_switch(void)
+{
+	SKIP_IF_WATCHED("sanitized functions want more than they leave");
+	CHECK(count_overflows(yields_deep) > 0);
+	CHECK(count_overflows(resumes_deep) > 0);
 }
 
 /* --- signals --------------------------------------------------------------------------- */
@@ -1078,6 +1169,7 @@ static const struct test_case cases[] = {
 	{ "thread_ends", "B09: what is left when a thread ends is freed", thread_ends, 0, NULL },
 	{ "overflow", "C04: an overflow of a shared stack is reported, with the coroutine's name", overflow, SIGSEGV,
 	  "stack overflow in coroutine 2 \"deep\"" },
+	{ "overflow_in_a_switch", "C04: the name is the right one's inside our own switch, too", overflow_in_a_switch, 0, NULL },
 	{ "signal_on_copier", "a signal's handler has as much room while stacks are copied", signal_on_copier, 0, NULL },
 	{ "backtraces", "C06: a backtrace ends by name where the resumer's bytes are copied out", backtraces, 0, NULL },
 };
