@@ -219,7 +219,7 @@ int co_resume(struct co *co)
 		return co_fail(error);
 	if (co->state == CO_DONE)
 		return co_fail(EINVAL);
-	if (co->state != CO_NEW && co->state != CO_SUSPENDED)
+	if ((co->state != CO_NEW && co->state != CO_SUSPENDED) || co->is_going)
 		return co_fail(EBUSY);
 	int result = co_transfer_to(co);
 	__asm__ volatile(""); /* no tail call: co_resume stays to be seen in backtraces */
@@ -264,8 +264,18 @@ static int detach(struct co *co)
 {
 	if (co->state == CO_RUNNING || co->state == CO_NORMAL)
 		return EBUSY; /* somebody stands on its stack */
+	if (co->is_going)
+		return EBUSY; /* somebody is at it */
 	co_leave_lists(co);
 	return 0;
+}
+
+/* What is called meanwhile may be the program's. */
+static void drop_attachments(struct co *co)
+{
+	co->is_going = true;
+	co_drop_attachments(co);
+	co->is_going = false;
 }
 
 /* Both return an errno, or 0. */
@@ -275,7 +285,7 @@ static int reset(struct co *co)
 	int error = detach(co);
 	if (error)
 		return error;
-	co_drop_attachments(co);
+	drop_attachments(co);
 	if (co->state == CO_NEW)
 		return 0;
 	annotate_exec_end(&co->exec.tools);
@@ -288,7 +298,7 @@ static int reset(struct co *co)
 
 void co_destroy(struct co *co)
 {
-	co_drop_attachments(co);
+	drop_attachments(co);
 	list_remove(&co->in_env);
 	annotate_exec_end(&co->exec.tools);
 	co->exec.stack->ops->put(co->exec.stack);

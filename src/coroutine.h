@@ -66,7 +66,8 @@ struct co_attr {
  * Returns      0, and the new coroutine in *@co. It starts with the
  *              floating-point settings that the caller has now.
  * Errors       EINVAL co or fn is NULL, stack_size is negative or above
- *              8 MiB; ENOMEM; EAGAIN no thread-specific key is free.
+ *              8 MiB; ENOMEM; EAGAIN no thread-specific key is free; EXDEV
+ *              the shared stack is another thread's.
  * Source       libco co_create. The first call on a thread makes its
  *              environment, and the caller its main coroutine. */
 int co_create(struct co **co, const struct co_attr *attr, co_fn *fn, void *arg);
@@ -75,8 +76,9 @@ int co_create(struct co **co, const struct co_attr *attr, co_fn *fn, void *arg);
  *
  * Returns      0 once @co has given the control back.
  * Errors       EINVAL @co is NULL or done; EBUSY it runs, has resumed the
- *              caller (directly or not), is queued or waits in a blocking
- *              call; EXDEV it belongs to another thread.
+ *              caller (directly or not), is queued, waits in a blocking
+ *              call, or is being reset or released; ENOMEM it, or the caller,
+ *              is on a shared stack; EXDEV it belongs to another thread.
  * Source       libco co_resume. */
 int co_resume(struct co *co);
 
@@ -87,7 +89,8 @@ int co_resume(struct co *co);
  * co_yield_env the same for an environment.
  * Returns      0 when somebody resumes it again.
  * Errors       EPERM in main (there is nobody to go back to) or on a thread
- *              that has no coroutines; EXDEV; EINVAL NULL.
+ *              that has no coroutines; EXDEV; EINVAL NULL; ENOMEM the resumer is
+ *              on a shared stack.
  * Source       libco. In C++20 co_yield is a keyword: call it co_yield_to. */
 int co_yield_ct(void);
 int co_yield_env(struct co_env *env);
@@ -103,7 +106,8 @@ int co_yield(struct co *co);
  * It starts with the floating-point settings that the caller has now (one that
  * is new already, with those it has).
  *
- * Errors       EINVAL NULL; EBUSY it runs or has resumed the caller; EXDEV.
+ * Errors       EINVAL NULL; EBUSY it runs or has resumed the caller, or the caller is
+ *              what its reset or release has called (a key's destructor); EXDEV.
  * Source       libco co_reset. */
 int co_reset(struct co *co);
 
@@ -111,7 +115,8 @@ int co_reset(struct co *co);
  * waiting one is taken off every wait list first. As with co_reset, nothing
  * that only its stack refers to is closed or freed.
  *
- * Errors       EINVAL NULL; EBUSY it runs or has resumed the caller; EXDEV. */
+ * Errors       EINVAL NULL; EBUSY it runs or has resumed the caller, or the caller is
+ *              what its reset or release has called; EXDEV. */
 int co_release(struct co *co);
 
 /* The running coroutine; in main, the main coroutine; NULL on a thread that

@@ -58,6 +58,8 @@ struct co {
 
 	/* what other modules keep with it; attach.c */
 	struct co_attachment *attachments;
+	bool is_going;         /* these are being dropped: it is being reset or released, and
+				  whoever is called then can do neither, nor resume it */
 
 	/* for people who look */
 	uint32_t id;

@@ -669,6 +669,41 @@ static void nested_release(void)
 	co_env_check();
 }
 
+static struct co *going;
+
+static void touch_the_going_one(void *value)
+{
+	note(value);
+	CHECK_FAILS(co_release(going), -1, EBUSY);
+	CHECK_FAILS(co_reset(going), -1, EBUSY);
+	if (co_status(going) != CO_DONE)
+		CHECK_FAILS(co_resume(going), -1, EBUSY);
+}
+
+static void *yields_with_a_value(void *arg)
+{
+	CHECK_EQ(co_setspecific(key, &a), 0);
+	CHECK_EQ(co_yield_ct(), 0);
+	return arg;
+}
+
+static void going_is_refused(void)
+{
+	have_key(touch_the_going_one);
+	going = start(yields_with_a_value, NULL);
+	CHECK_EQ(co_reset(going), 0);
+	CHECK_EQ(n_destroyed, 1);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(co_resume(going), 0);
+	CHECK_EQ(co_status(going), CO_DONE);
+	CHECK_EQ(co_reset(going), 0);
+	CHECK_EQ(n_destroyed, 2);
+	CHECK_EQ(co_resume(going), 0);
+	CHECK_EQ(co_release(going), 0);
+	CHECK_EQ(n_destroyed, 3);
+	co_env_check();
+}
+
 static void *runs_inside(void *arg)
 {
 	CHECK_EQ(co_getspecific(key), NULL); /* its own, whatever its resumer is at */
@@ -1304,6 +1339,7 @@ static const struct test_case cases[] = {
 	{ "see_the_leaving_thread", "also at the end of a thread", see_the_leaving_thread, 0, 0 },
 	{ "see_the_leaving_main", "and when that thread's main runs them", see_the_leaving_main, 0, 0 },
 	{ "nested_release", "a destructor may release another coroutine", nested_release, 0, 0 },
+	{ "going_is_refused", "but not that which is being released or reset", going_is_refused, 0, 0 },
 	{ "destructor_runs_others", "and run one, which has its own values", destructor_runs_others, 0, 0 },
 	{ "destructor_left_behind", "a destructor that yields and is never resumed leaves nothing", destructor_left_behind, 0, 0 },
 	{ "first_set", "E10 a coroutine without values has no table", nothing_until_the_first_set, 0, 0 },
