@@ -56,11 +56,8 @@ static void come_back_to_main(struct co_env *env)
 	co_set_state(main, CO_RUNNING);
 }
 
-static void env_free(void *arg)
+static void end_all(struct co_env *env)
 {
-	struct co_env *env = arg;
-
-	come_back_to_main(env);
 	/* First out of the wait lists of the layers above, while these exist;
 	 * then those layers; then what both refer to. */
 	co_leave_lists(&env->main);
@@ -70,9 +67,23 @@ static void env_free(void *arg)
 		struct co_at_exit *note = container_of(l, struct co_at_exit, node);
 		note->fn(note);
 	}
-	while (!list_empty(&env->all))
-		co_destroy(container_of(env->all.next, struct co, in_env));
+	while (!list_empty(&env->all)) {
+		struct co *co = container_of(env->all.next, struct co, in_env);
+		co_leave_lists(co); /* a destructor's new one may wait */
+		co_destroy(co);
+	}
 	co_drop_attachments(&env->main);
+}
+
+static void env_free(void *arg)
+{
+	struct co_env *env = arg;
+
+	come_back_to_main(env);
+	/* Again, if destructors of the program's have made something anew. */
+	do
+		end_all(env);
+	while (!list_empty(&env->at_exit) || !list_empty(&env->all));
 	pthread_mutex_lock(&envs_lock);
 	list_remove(&env->in_envs);
 	pthread_mutex_unlock(&envs_lock);

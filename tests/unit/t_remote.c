@@ -20,6 +20,7 @@
 #include "remote.h"
 #include "sharestack.h"
 #include "sleep.h"
+#include "specific.h"
 #include "sys.h"
 #include "tools.h"
 
@@ -1028,6 +1029,61 @@ static void null(void)
 	CHECK_EQ(co_remote_close(remote), 0);
 }
 
+/* --- the end of a thread ------------------------------------------------------------------ */
+
+static pthread_key_t key;
+static int n_ended;
+
+/* A destructor of the program's, called when what it uses has been freed already. */
+static void uses_all(void *value)
+{
+	n_ended++;
+	CHECK_EQ(co_sleep_ns(1), 0);
+	CHECK(co_alloc_sharestack(1, 64 * 1024) != NULL);
+	CHECK(co_remote_open() != NULL);
+	struct co *co;
+	CHECK_EQ(co_create(&co, NULL, value, NULL), 0);
+	CHECK_EQ(co_resume(co), 0);
+}
+
+static void *sleeps_for_ever(void *arg)
+{
+	co_sleep_until(CO_NEVER);
+	return arg;
+}
+
+static void *has_value(void *arg)
+{
+	CHECK_EQ(co_setspecific(key, sleeps_for_ever), 0);
+	CHECK_EQ(co_yield_ct(), 0);
+	return arg;
+}
+
+static void *leaves_values(void *arg)
+{
+	struct co *co;
+
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(co_create(&co, NULL, has_value, NULL), 0);
+		CHECK_EQ(co_resume(co), 0);
+	}
+	return arg;
+}
+
+static void used_by_destructors(void)
+{
+	pthread_t t;
+	long before = n_blocks;
+	size_t fds = count_fds();
+
+	CHECK_EQ(co_key_create(&key, uses_all), 0);
+	CHECK_EQ(pthread_create(&t, NULL, leaves_values, NULL), 0);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	CHECK_EQ(n_ended, 2);
+	CHECK_EQ(n_blocks, before);
+	CHECK_EQ(count_fds(), fds);
+}
+
 static const struct test_case cases[] = {
 	{ "post", "a posted function runs on the owner's thread, by its loop, and cannot wait", post, 0, 0 },
 	{ "order", "what a thread posts runs in its order, for one write to the eventfd", order, 0, 0 },
@@ -1050,6 +1106,7 @@ static const struct test_case cases[] = {
 	{ "no_other_fd", "if it cannot be replaced, posters are told, and promises kept", no_other_fd, 0, 0 },
 	{ "no_more_watching", "so it is if it cannot be watched any more", no_more_watching, 0, 0 },
 	{ "open_fails", "without memory or descriptors: an error, and nothing is left", open_fails, 0, 0 },
+	{ "used_by_destructors", "what destructors make as their thread ends is ended, too", used_by_destructors, 0, 0 },
 	{ "others", "A12: all that is another thread's is refused, and nothing changes", what_is_anothers, 0, 0 },
 	{ "null", "NULL is refused", null, 0, 0 },
 };
