@@ -115,6 +115,17 @@ static inline void annotate_stack_is_copied(void *sp, void *hi)
 #endif
 }
 
+/* Frames on [lo, hi) were left without their ends: what ASan has marked there stands for
+ * nothing. The caller's own marks go, too. */
+static inline void annotate_frames_are_gone(void *lo, void *hi)
+{
+	(void)lo;
+	(void)hi;
+#ifdef CO_ASAN
+	__asan_unpoison_memory_region(lo, (size_t)((char *)hi - (char *)lo));
+#endif
+}
+
 /* Between these two the caller reads stacks wherever it likes: below everybody's
  * frames too, and what nobody has written. (ASan and TSan are told by attributes
  * of the function that does it.) */
