@@ -219,7 +219,9 @@ int co_resume(struct co *co)
 		return co_fail(error);
 	if (co->state == CO_DONE)
 		return co_fail(EINVAL);
-	if ((co->state != CO_NEW && co->state != CO_SUSPENDED) || co->is_going)
+	if (co->state != CO_NEW && co->state != CO_SUSPENDED)
+		return co_fail(EBUSY);
+	if (co->is_going)
 		return co_fail(EBUSY);
 	int result = co_transfer_to(co);
 	__asm__ volatile(""); /* no tail call: co_resume stays to be seen in backtraces */
