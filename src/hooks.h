@@ -29,6 +29,9 @@ extern "C" {
 /* From now on the running coroutine's blocking calls park it instead of holding
  * up its thread. Main can do so too: then its blocking calls run the loop.
  * Each coroutine does it for itself; a reset coroutine has it off again.
+ * Signal handlers: on an alternate stack all calls in them are libc's own. On the
+ * coroutine's own stack they must not wait or poll, not even for 0 ms: they may have
+ * interrupted malloc.
  *
  * Returns      0; -1, ENOMEM. The first call on a thread makes its environment.
  * Source       libco co_enable_hook_sys. */

@@ -55,7 +55,7 @@ struct co_stack_source;
  * @size        bytes of each; raised and rounded up as co_attr.stack_size is.
  * Returns      to be freed by co_free_sharestack; what is left when its thread
  *              ends is freed then. NULL: EINVAL @count or @size is not positive,
- *              or @size is above 8 MiB; ENOMEM.
+ *              or @size is above 8 MiB; ENOMEM; EAGAIN as co_create.
  * Source       libco co_alloc_sharestack. */
 struct co_stack_source *co_alloc_sharestack(int count, int size);
 
