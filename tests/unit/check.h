@@ -14,12 +14,14 @@
 #define CHECK_H
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,6 +106,34 @@ static inline uint64_t test_seed(uint64_t otherwise)
 
 enum { CASE_SECONDS = 120 };
 
+/* Read what the case says until it, and all children that it has left, are gone; close
+ * @fd. Returns its status, as of waitpid.
+ *
+ * @pid  its process, and its process group. */
+static inline int check_hear_out(pid_t pid, int fd, char *out, size_t size)
+{
+	struct pollfd in = { fd, POLLIN, 0 };
+	size_t len = 0;
+	ssize_t n = 1;
+	int status = 0, is_gone = 0;
+
+	while (n > 0) {
+		if (!is_gone && waitpid(pid, &status, WNOHANG) == pid) {
+			is_gone = 1;
+			kill(-pid, SIGKILL); /* a child of its own that waits for it, would have us wait */
+		}
+		if (is_gone || poll(&in, 1, 200) > 0) {
+			n = read(fd, out + len, size - 1 - len);
+			len += n > 0 ? (size_t)n : 0;
+		}
+	}
+	out[len] = 0;
+	close(fd); /* of what says more than there is room for, the rest is not heard */
+	if (!is_gone)
+		waitpid(pid, &status, 0);
+	return status;
+}
+
 /* Run one case in a child; print what it wrote as TAP comments.
  *
  * @skip  becomes the line with which it left itself out; else "". */
@@ -111,7 +141,6 @@ static inline int check_run_case(const struct test_case *c, char *skip, size_t s
 {
 	int p[2];
 	char out[64 * 1024];
-	size_t len = 0;
 
 	*skip = 0;
 
@@ -126,19 +155,16 @@ static inline int check_run_case(const struct test_case *c, char *skip, size_t s
 		dup2(p[1], 1);
 		dup2(p[1], 2);
 		close(p[1]);
+		setpgid(0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* Ctrl-C does not reach this group */
 		setvbuf(stdout, NULL, _IOLBF, 0);
 		alarm(CASE_SECONDS);
 		c->run();
 		exit(0);
 	}
 	close(p[1]);
-	for (ssize_t n; (n = read(p[0], out + len, sizeof(out) - 1 - len)) > 0;)
-		len += (size_t)n;
-	out[len] = 0;
-	close(p[0]);
-
-	int status;
-	waitpid(pid, &status, 0);
+	setpgid(pid, pid); /* there and here: whoever is first */
+	int status = check_hear_out(pid, p[0], out, sizeof(out));
 	int ok;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CHECK_SKIPPED && strstr(out, "skip ")) {
 		snprintf(skip, skip_len, "%s", strstr(out, "skip "));

@@ -435,7 +435,7 @@ static void forked(void)
 	CHECK_EQ(n_here, 101);
 	uint64_t sleeps = co_loop_stats().sleeps;
 	CHECK_EQ(co_sleep_ms(5), 0);
-	CHECK_EQ(co_loop_stats().sleeps, sleeps + 1); /* the child's posts have not woken us */
+	CHECK(co_loop_stats().sleeps <= sleeps + 1); /* the child's posts have not woken us */
 	CHECK_EQ(co_remote_post(r, run_here, NULL), 0);
 	CHECK_EQ(write(to_child[1], "x", 1), 1);
 	join_child(pid);
