@@ -624,6 +624,17 @@ static void b_sends_three_parts(struct play *p)
 	until_a_is_back(p);
 }
 
+static bool comes_with_time(struct play *p)
+{
+	char c, control[256];
+	struct iovec iov = { &c, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+
+	CHECK_EQ(send(p->b, "x", 1, MSG_NOSIGNAL), 1);
+	CHECK_EQ(recvmsg(p->a, &msg, 0), 1);
+	return msg.msg_controllen > 0;
+}
+
 /* The sender's name or a time comes with every message, and room for it or none: no end. */
 static void before_named(struct play *p)
 {
@@ -631,6 +642,11 @@ static void before_named(struct play *p)
 
 	before_messages(p);
 	CHECK_EQ(setsockopt(p->a, SOL_SOCKET, which(p) == AF_UNIX ? SO_PASSCRED : SO_TIMESTAMP, &yes, sizeof(yes)), 0);
+	/* The kernel begins to note times some time after the first has asked for them. */
+	for (int i = 0; which(p) == AF_INET && !comes_with_time(p); i++) {
+		CHECK(i < 5000);
+		usleep(1000);
+	}
 }
 
 static void a_wants_all_and_times(struct play *p)
