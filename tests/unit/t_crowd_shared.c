@@ -23,7 +23,9 @@ enum {
 	CHECK_EVERY = 20000,
 #ifdef CO_ASAN /* its frames are some times as large */
 	STACK = 512 * 1024,
+	IS_ASAN = 1, /* quick enough for all of them */
 #else
+	IS_ASAN = 0,
 	STACK = 96 * 1024,
 #endif
 };
@@ -209,7 +211,7 @@ static void crowd_on_four_slots(void)
 	struct co_sharestack_stats s;
 
 	rng.s = test_seed(20261126);
-	switches_left = rounds(SWITCHES);
+	switches_left = IS_ASAN ? SWITCHES : rounds(SWITCHES);
 	shared = co_alloc_sharestack(4, STACK);
 	CHECK(shared != NULL);
 	crowd[0].co = co_self();
