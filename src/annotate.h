@@ -104,20 +104,10 @@ static inline void annotate_stack_is_fresh(void *lo, void *hi)
 #endif
 }
 
-/* [sp, hi) of a stack is copied away by whoever is not on it. ASan has marked what
- * lies between its frames' variables: a memcpy of all would be reported. */
-static inline void annotate_stack_is_copied(void *sp, void *hi)
-{
-	(void)sp;
-	(void)hi;
-#ifdef CO_ASAN
-	__asan_unpoison_memory_region(sp, (size_t)((char *)hi - (char *)sp));
-#endif
-}
-
-/* Frames on [lo, hi) were left without their ends: what ASan has marked there stands for
- * nothing. The caller's own marks go, too. */
-static inline void annotate_frames_are_gone(void *lo, void *hi)
+/* Take off ASan's marks between the variables of the frames on [lo, hi), the caller's
+ * own too: because the bytes are to be copied, which would be reported, or because the
+ * frames were left without their ends. */
+static inline void annotate_unmark_frames(void *lo, void *hi)
 {
 	(void)lo;
 	(void)hi;

@@ -52,7 +52,7 @@ static void come_back_to_main(struct co_env *env)
 		return;
 	annotate_leave(&env->running->exec.tools, &main->exec.tools, env->threads_stack.lo, env->threads_stack.hi);
 	annotate_arrive(&main->exec.tools);
-	annotate_frames_are_gone(env->threads_stack.lo, env->threads_stack.hi);
+	annotate_unmark_frames(env->threads_stack.lo, env->threads_stack.hi);
 	env->running = main;
 	co_set_state(main, CO_RUNNING);
 }

@@ -117,7 +117,7 @@ static int save(struct member *m)
 	CO_ASSERT(sp >= m->stack.lo && sp < m->stack.hi, "a resident's stack pointer is in its slot");
 	if (make_room(m, len) != 0)
 		return -1;
-	annotate_stack_is_copied(sp, m->stack.hi);
+	annotate_unmark_frames(sp, m->stack.hi);
 	memcpy(m->stack.save_buffer, sp, len);
 	m->stack.save_len = len;
 	if (len > m->most)
@@ -213,18 +213,21 @@ static int hop(struct sharestack *shared, struct co_exec *from, struct co_exec *
 	return error ? co_fail(error) : 0;
 }
 
+/* Does @from, who runs, stand on the bytes of @slot? */
+static bool stands_on(const struct co_exec *from, const struct slot *slot)
+{
+	return slot->resident && slot->resident->exec == from;
+}
+
 /* The slot with the fewest; of several, not the one that @from stands on: then it
  * need not be copied out. */
 static struct slot *choose_slot(struct sharestack *shared, const struct co_exec *from)
 {
-	struct slot *best = NULL;
+	struct slot *best = shared->slots;
 
-	for (struct slot *s = shared->slots; s < shared->slots + shared->n_slots; s++) {
-		bool is_froms = s->resident && s->resident->exec == from;
-		if (!best || s->n_members < best->n_members ||
-		    (s->n_members == best->n_members && best->resident && !is_froms && best->resident->exec == from))
+	for (struct slot *s = best + 1; s < shared->slots + shared->n_slots; s++)
+		if (s->n_members < best->n_members || (s->n_members == best->n_members && stands_on(from, best)))
 			best = s;
-	}
 	return best;
 }
 
@@ -263,9 +266,8 @@ static int enter(struct co_exec *from, struct co_exec *to)
 	m->shared->stats.entries++;
 	if (begins)
 		take_slot(m, from, to);
-	const struct member *resident = m->slot->resident;
-	if (resident != m) {
-		bool stands_there = resident && resident->exec == from;
+	if (m->slot->resident != m) {
+		bool stands_there = stands_on(from, m->slot);
 		int result = stands_there ? hop(m->shared, from, to) : bring_from_elsewhere(from, to);
 		if (result != 0) {
 			m->shared->stats.entries--;

@@ -1615,7 +1615,7 @@ static void copy_slot(char *to)
 
 	slot_len = (size_t)(stack->hi - stack->lo);
 	CHECK(slot_len <= SLOT);
-	annotate_stack_is_copied(stack->lo, stack->hi);
+	annotate_unmark_frames(stack->lo, stack->hi);
 	memcpy(to, stack->lo, slot_len);
 #ifdef CO_VALGRIND
 	(void)VALGRIND_MAKE_MEM_DEFINED(to, slot_len); /* of some bytes it does not matter what they are */
