@@ -151,6 +151,26 @@ install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include/costep' 'Libs: -L$${prefix}/lib -lcostep' \
 	  'Libs.private: -lpthread -ldl' > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/costep.pc"
 
+# --- coviz ----------------------------------------------------------------------
+
+VIZ      := $(sort $(patsubst %.c,%,$(wildcard viz/*.c)))
+VIZ_LIBS := -ldw -lelf -lcapstone -lncursesw -lutil
+viz_objects = $(addprefix $(1)/,$(addsuffix .o,$(VIZ)))
+
+coviz: build/coviz ## the recorder and the viewer: build/coviz
+build/coviz: $(RELEASE)/coviz FORCE
+	$(Q)cmp -s $< $@ || cp $< $@
+define coviz_rule
+$(1)/coviz: $$(call viz_objects,$(1))
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $(2) $$^ $$(LDLIBS) $$(VIZ_LIBS) -o $$@
+endef
+$(eval $(call coviz_rule,$(RELEASE),$(OPT_release)))
+ifneq ($(B),$(RELEASE))
+$(eval $(call coviz_rule,$(B),$(OPT)))
+endif
+.PHONY: coviz
+
 # --- lessons --------------------------------------------------------------------
 
 demo_of   = $(B)/lessons/$(NAME_$(1))/demo
@@ -241,6 +261,17 @@ $(foreach n,$(LESSONS),$(eval $(call unit_rule,stage$(n),$(call stage,$(n)))))
 $(eval $(call unit_rule,tests,$(call objects,$(LIB_FILES))))
 # These need the hooks beside the library.
 $(addprefix $(B)/tests/,$(TESTS_$(HOOKS)) $(TESTS_ALL)): $(B)/costep_hooks.o
+# coviz's: linked with its parts, and with nothing of the library.
+TESTS_VIZ := $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/t_viz_*.c)))
+VIZ_PROGRAMS := $(TESTS_VIZ:%=$(B)/viztests/%)
+$(B)/tests/unit/t_viz_%.o: BOTH += -iquote viz
+$(B)/viztests/%: $(B)/tests/unit/%.o $(filter-out %/main.o,$(call viz_objects,$(B)))
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(OPT) -rdynamic $^ $(LDLIBS) $(VIZ_LIBS) -o $@
+viztest: $(VIZ_PROGRAMS) | $(WAIT) ## the unit tests of coviz
+	@tests/run -j 2 $^
+
 # These look at registers, by an assembly helper.
 $(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_random t_random_shared t_preempt)): $(B)/tests/unit/regs_$(ARCH).o
 .PRECIOUS: $(B)/%.o
@@ -255,8 +286,8 @@ $(UNIT:%=$(B)/tests/unit/%.o): | have-test
 unit: $(UNIT_PROGRAMS) | $(WAIT) ## the unit tests of one build: VARIANT=..., CC=..., OPT=...
 	@tests/run -j 2 $^
 
-test: $(UNIT_PROGRAMS) $(foreach n,$(LESSONS),$(call demo_of,$(n))) lib | $(WAIT) ## all tests, debug build, gcc
-	@CC='$(CC)' B='$(B)' tests/run -j 2 $(UNIT_PROGRAMS) $(BATS)
+test: $(UNIT_PROGRAMS) $(VIZ_PROGRAMS) $(foreach n,$(LESSONS),$(call demo_of,$(n))) lib coviz | $(WAIT) ## all tests, debug build, gcc
+	@CC='$(CC)' B='$(B)' tests/run -j 2 $(UNIT_PROGRAMS) $(VIZ_PROGRAMS) $(BATS)
 
 test-all: test ## the same in all variants and compilers
 	@tests/matrix
@@ -291,4 +322,4 @@ help: ## this list
 	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
 
-.PHONY: lib install unit test test-all defects lint textcheck deps clean help
+.PHONY: lib install unit viztest test test-all defects lint textcheck deps clean help
