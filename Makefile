@@ -180,11 +180,13 @@ $(call demo_of,$(1)): $(call objects,lessons/$(NAME_$(1))/demo) $(call stage,$(1
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(OPT) -rdynamic $$^ $$(LDLIBS) -o $$@
 
-.PHONY: lesson$(1) gdb$(1) test$(1)
+.PHONY: lesson$(1) gdb$(1) viz$(1) test$(1)
 lesson$(1): $(call demo_of,$(1)) | $$(WAIT)
 	@lessons/run $(NAME_$(1)) $$<
 gdb$(1): $(call demo_of,$(1)) | $$(WAIT)
 	@lessons/gdb $(NAME_$(1)) $$<
+viz$(1): $(call demo_of,$(1)) build/coviz | $$(WAIT)
+	@lessons/viz $(NAME_$(1)) $$< build/coviz
 test$(1): $(foreach n,$(NEEDS_$(1)) $(1),$(foreach t,$(TESTS_$(n)),$(B)/stage$(1)/$(t))) | $$(WAIT)
 	@tests/run -j 2 $$^
 endef
@@ -196,6 +198,8 @@ lesson%:
 	$(call no_lesson,$*)
 gdb%:
 	$(call no_lesson,$*)
+viz%:
+	$(call no_lesson,$*)
 test%:
 	$(call no_lesson,$*)
 
@@ -203,8 +207,9 @@ test%:
 # lessonN: ## build lesson N from its layers alone, run its demo, compare the output
 # testN: ## run the tests of lesson N's layer and those below, linked with them alone
 # gdbN: ## open GDB on lesson N, stopped at its first switch
+# vizN: ## record lesson N and travel through its switches in coviz
 
-demo: lesson3 ## the shortest look: three coroutines, told step by step
+demo: viz3 ## the shortest look: coviz on lesson 3 (without a terminal: three screens of it)
 .PHONY: demo
 
 # --- tests ------------------------------------------------------------------------
@@ -298,6 +303,9 @@ defects: $(UNIT_PROGRAMS) lib | $(WAIT) ## what libco gets wrong, row by row, wi
 lint: | $(WAIT) ## shellcheck, headers on their own as C11, C++17, C++20
 	@tests/lint
 
+figures: | $(WAIT) ## put fresh screens of coviz into the texts
+	@tests/textcheck --write-figures
+
 textcheck: | $(WAIT) ## code blocks, experiments and links in the texts
 	@tests/textcheck
 
@@ -322,4 +330,4 @@ help: ## this list
 	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
 
-.PHONY: lib install unit viztest test test-all defects lint textcheck deps clean help
+.PHONY: lib install unit viztest test test-all defects lint figures textcheck deps clean help
