@@ -45,16 +45,28 @@ struct pane {
 	struct grid *grid;
 	int x, y, w, h;
 };
+struct pane pane_all(struct grid *g);
+/* The part of @p's rectangle (x, y, w, h) that lies in @p: its 0, 0 is the first cell that does. */
 struct pane pane_inside(struct pane p, int x, int y, int w, int h);
 void pane_put(struct pane p, int x, int y, uint32_t ch, int role, int style);
 /* UTF-8; cut at the pane's edge. Returns the x after it. Control characters become '.'. */
 int pane_text(struct pane p, int x, int y, int role, int style, const char *text);
 int pane_printf(struct pane p, int x, int y, int role, int style, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
+/* The next character of UTF-8 text, and where the one after it begins. What is no UTF-8, and
+ * what is not one cell wide on every terminal, is U+FFFD; control characters are '.'. */
+uint32_t utf8_next(const char **text);
+int utf8_width(const char *text); /* cells that pane_text needs */
+int utf8_put(uint32_t ch, char to[5]); /* its bytes and a 0; returns how many */
+
 void pane_fill(struct pane p, int x, int y, int w, int h, uint32_t ch, int role, int style);
-/* A frame with a title in its top edge; returns the inside. */
+/* A frame with a title in its top edge; returns the inside. Its lines join the lines that
+ * are there already, so that neighbours may share an edge. */
 struct pane pane_box(struct pane p, const char *title, int role, int title_role);
-/* Words wrapped into the pane; returns lines used. */
+/* The two halves of pane_box: all frames first, the titles on top of them. */
+struct pane pane_frame(struct pane p, int role);
+void pane_title(struct pane p, const char *title, int role, int style);
+/* Words wrapped into the pane, "..." where it is full; returns lines used. A newline ends a line. */
 int pane_wrap(struct pane p, int role, int style, const char *text);
 
 #endif
