@@ -45,9 +45,38 @@ extern const struct view view_coroutines, view_code, view_registers, view_stack_
 	view_timeline, view_output;
 extern const struct view *const views[N_VIEWS];
 
-/* How an address is written: raw, or by symbol so that it is the same in every run. */
+/* How an address is written: raw, or by symbol so that it is the same in every run:
+ * "S1-0x30" (exec 1's stack, from its top), "C1.rbx" (its context), "co1" (its struct co),
+ * "B1+0x10" (its save_buffer), "co_resume+0x2e", or the number. */
 char *address_text(struct model *m, const struct ui *ui, uint64_t value, char *text, size_t len);
 /* The role that colours a value: whose stack it points into; ROLE_TEXT: nobody's. */
 int value_role(struct model *m, uint64_t value);
+
+/* --- what several views need ------------------------------------------------------------ */
+
+/* The role of an exec, by its number; NO_EXEC: ROLE_TEXT. */
+int exec_role(uint32_t number);
+/* Its name; "?" if nothing is known of it. */
+const char *exec_name(const struct model *m, uint32_t number);
+/* "S1"; into @text, which it returns. */
+char *exec_tag(uint32_t number, char *text, size_t len);
+/* The exec to show on the left (@side 0) or right (1); NULL: none. */
+const struct exec *view_side(const struct model *m, const struct ui *ui, int side);
+
+/* Which of @n_lines lines is the first to show in @h rows, if the view would begin with
+ * @natural by itself. Clamps scroll and cursor of @id, sets n_lines. */
+int view_window(struct ui *ui, enum view_id id, int n_lines, int h, int natural);
+
+/* @text cut to @w columns, with … as the last of them if it is longer. Returns @x + @w. */
+int view_column(struct pane p, int x, int y, int w, int role, int style, const char *text);
+/* How many columns @text takes (UTF-8, each character is one). */
+int view_columns(const char *text);
+/* @part of @whole as @w cells. */
+void view_bar(struct pane p, int x, int y, int w, uint64_t part, uint64_t whole, int role);
+
+/* Name of the function that @addr lies in; "?" if unknown. Copied into @text. */
+char *function_name(struct model *m, uint64_t addr, char *text, size_t len);
+/* The last part of a path. */
+const char *base_name(const char *path);
 
 #endif

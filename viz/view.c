@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the views have in common: names, addresses, colours, windows on long lists.
+ *
+ * Addresses are written by what they belong to, in the order in which a reader of a
+ * coroutine library asks: whose stack, whose context, whose struct, which function.
+ */
+#include "view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct view *const views[N_VIEWS] = {
+	[VIEW_COROUTINES] = &view_coroutines,
+	[VIEW_CODE] = &view_code,
+	[VIEW_REGISTERS] = &view_registers,
+	[VIEW_STACK_A] = &view_stack_a,
+	[VIEW_STACK_B] = &view_stack_b,
+	[VIEW_BUFFER] = &view_buffer,
+	[VIEW_TIMELINE] = &view_timeline,
+	[VIEW_OUTPUT] = &view_output,
+};
+
+/* --- execs ------------------------------------------------------------------------- */
+
+int exec_role(uint32_t number)
+{
+	return number == NO_EXEC ? ROLE_TEXT : ROLE_EXEC0 + (int)(number % 8);
+}
+
+const char *exec_name(const struct model *m, uint32_t number)
+{
+	const struct exec *e = model_exec(m, number);
+	size_t n = 0;
+	const struct trace_exec *all;
+
+	if (e)
+		return e->name;
+	all = m->trace ? trace_execs(m->trace, &n) : NULL;
+	return number < n && all[number].name[0] ? all[number].name : "?";
+}
+
+char *exec_tag(uint32_t number, char *text, size_t len)
+{
+	if (number == NO_EXEC)
+		snprintf(text, len, "S?");
+	else
+		snprintf(text, len, "S%" PRIu32, number);
+	return text;
+}
+
+const struct exec *view_side(const struct model *m, const struct ui *ui, int side)
+{
+	if (side == 0)
+		return model_exec(m, ui->pinned != NO_EXEC ? ui->pinned : m->from);
+	/* Pinned on the left: on the right whoever it deals with. */
+	if (ui->pinned != NO_EXEC && ui->pinned == m->to)
+		return model_exec(m, m->from);
+	return model_exec(m, m->to);
+}
+
+/* --- addresses ----------------------------------------------------------------------- */
+
+/* "C1.rbx": a place in the context of one of those who are shown. Others are too many to
+ * ask on every draw. */
+static bool context_text(struct model *m, const struct exec *e, uint64_t value, char *text, size_t len)
+{
+	uint64_t ctx = e && e->trace ? e->trace->ctx : 0;
+
+	if (!m->layout || ctx == 0 || value < ctx || value - ctx >= layout_ctx_size(m->layout))
+		return false;
+	for (int r = 0; value != ctx && r < N_REGS; r++)
+		if (layout_ctx_field(m->layout, ctx, (enum reg)r) == value) {
+			snprintf(text, len, "C%" PRIu32 ".%s", e->number, reg_names[r]);
+			return true;
+		}
+	if (value == ctx)
+		snprintf(text, len, "C%" PRIu32, e->number);
+	else
+		snprintf(text, len, "C%" PRIu32 "+0x%" PRIx64, e->number, value - ctx);
+	return true;
+}
+
+static bool struct_text(struct model *m, const struct exec *e, uint64_t value, char *text, size_t len)
+{
+	if (!e)
+		return false;
+	if (context_text(m, e, value, text, len))
+		return true;
+	if (e->info && value != 0 && e->info->co == value) {
+		snprintf(text, len, "co%" PRIu32, e->number);
+		return true;
+	}
+	if (e->info && e->info->save_buffer != 0 && value >= e->info->save_buffer) {
+		uint64_t len_there = e->info->save_len ? e->info->save_len : 1;
+
+		if (value - e->info->save_buffer < len_there) {
+			snprintf(text, len, "B%" PRIu32 "+0x%" PRIx64, e->number, value - e->info->save_buffer);
+			return true;
+		}
+	}
+	return false;
+}
+
+enum { ASK_AT_MOST = 64 }; /* execs, for one value */
+
+static bool symbolic(struct model *m, uint64_t value, char *text, size_t len)
+{
+	uint32_t owner = model_owner(m, value);
+	const struct exec *e = owner == NO_EXEC ? NULL : model_exec(m, owner);
+	struct symbol found;
+
+	if (e && e->hi != 0 && value <= e->hi) {
+		if (value == e->hi)
+			snprintf(text, len, "S%" PRIu32, owner);
+		else
+			snprintf(text, len, "S%" PRIu32 "-0x%" PRIx64, owner, e->hi - value);
+		return true;
+	}
+	if (struct_text(m, model_exec(m, m->from), value, text, len) ||
+	    struct_text(m, model_exec(m, m->to), value, text, len))
+		return true;
+	for (size_t i = 0; i < m->n_execs && i < ASK_AT_MOST; i++)
+		if (struct_text(m, &m->execs[i], value, text, len))
+			return true;
+	if (m->symbols && symbol_at(m->symbols, value, &found)) {
+		symbol_text(m->symbols, value, text, len);
+		return true;
+	}
+	return false;
+}
+
+char *address_text(struct model *m, const struct ui *ui, uint64_t value, char *text, size_t len)
+{
+	/* What is too small to be an address is a number. */
+	if (value < 10)
+		snprintf(text, len, "%" PRIu64, value);
+	else if (ui->is_raw || value < 0x1000 || !symbolic(m, value, text, len))
+		snprintf(text, len, "0x%" PRIx64, value);
+	return text;
+}
+
+int value_role(struct model *m, uint64_t value)
+{
+	return value < 0x1000 ? ROLE_TEXT : exec_role(model_owner(m, value));
+}
+
+char *function_name(struct model *m, uint64_t addr, char *text, size_t len)
+{
+	struct symbol found;
+
+	if (m->symbols && symbol_at(m->symbols, addr, &found) && found.name)
+		snprintf(text, len, "%s", found.name);
+	else
+		snprintf(text, len, "?");
+	return text;
+}
+
+const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* --- drawing ------------------------------------------------------------------------- */
+
+static int between(long lo, long value, long hi)
+{
+	return (int)(value < lo ? lo : value > hi ? hi : value);
+}
+
+int view_window(struct ui *ui, enum view_id id, int n_lines, int h, int natural)
+{
+	int last = n_lines > h && h > 0 ? n_lines - h : 0;
+	int first;
+
+	natural = between(0, natural, last);
+	first = between(0, (long)natural + ui->scroll[id], last);
+	ui->n_lines[id] = n_lines;
+	ui->cursor[id] = between(-1, ui->cursor[id], n_lines - 1);
+	if (ui->cursor[id] >= 0 && h > 0) {
+		if (ui->cursor[id] < first)
+			first = ui->cursor[id];
+		if (ui->cursor[id] >= first + h)
+			first = ui->cursor[id] - h + 1;
+	}
+	ui->scroll[id] = first - natural;
+	return first;
+}
+
+static bool begins_character(char c)
+{
+	return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+int view_columns(const char *text)
+{
+	int n = 0;
+
+	for (; *text; text++)
+		n += begins_character(*text);
+	return n;
+}
+
+int view_column(struct pane p, int x, int y, int w, int role, int style, const char *text)
+{
+	char cut[512];
+	size_t len = 0;
+	int n = 0;
+
+	if (w <= 0)
+		return x;
+	if (view_columns(text) <= w) {
+		pane_text(p, x, y, role, style, text);
+		return x + w;
+	}
+	for (; text[len] && len < sizeof cut - 1; len++) {
+		if (begins_character(text[len]) && n++ == w - 1)
+			break;
+		cut[len] = text[len];
+	}
+	cut[len] = '\0';
+	pane_text(p, x, y, role, style, cut);
+	pane_put(p, x + w - 1, y, 0x2026, role, style);
+	return x + w;
+}
+
+void view_bar(struct pane p, int x, int y, int w, uint64_t part, uint64_t whole, int role)
+{
+	double share = whole ? (double)part / (double)whole : 0;
+	int full = (int)((share > 1 ? 1 : share) * w + 0.5);
+
+	if (full == 0 && part > 0)
+		full = 1;
+	if (full == w && part < whole)
+		full = w - 1;
+	for (int i = 0; i < w; i++)
+		pane_put(p, x + i, y, i < full ? 0x2593 : 0x2591, i < full ? role : ROLE_DIM, 0);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pane of the save_buffer: the bytes of a coroutine that is copied out, and the bytes
+ * that now lie in their place.
+ *
+ *     bob: 344 bytes are here; 212 of them differ from the stack
+ *     +0x00  fa 54 55 55 55 7f 00 00   ≠  e1 54 55 55 55 7f 00 00
+ *
+ * While a copy is under way, a bar says how much of it is done. That is counted, not
+ * guessed: the words that are equal on both sides.
+ */
+#include "view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { COMPARE_AT_MOST = 32 * 1024, EVENTS_AT_MOST = 256, MOST_PER_LINE = 16, BAR_LEN = 12 };
+
+/* What to show. */
+struct shown {
+	const struct exec *exec; /* NULL: nothing */
+	uint64_t buffer, stack;  /* where the bytes are, where they belong */
+	uint64_t len;
+	enum { AT_REST, SAVING, RESTORING } doing;
+};
+
+/* --- is a copy under way? ----------------------------------------------------------- */
+
+static size_t first_event_from(const struct trace_event *all, size_t n, uint64_t step)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t middle = lo + (hi - lo) / 2;
+
+		if (all[middle].step < step)
+			lo = middle + 1;
+		else
+			hi = middle;
+	}
+	return lo;
+}
+
+static bool is_copy_function(struct model *m, uint64_t addr)
+{
+	char name[128];
+	const char *at = function_name(m, addr, name, sizeof name);
+
+	at += strspn(at, "_");
+	return strncmp(at, "memcpy", 6) == 0 || strncmp(at, "memmove", 7) == 0;
+}
+
+/* A save or a restore is noted when it is complete. It began with the last call of memcpy
+ * before that. NULL: none is under way. */
+static const struct trace_event *copy_under_way(struct model *m)
+{
+	size_t n = 0;
+	const struct trace_event *all = m->trace ? trace_events(m->trace, &n) : NULL;
+	size_t from = first_event_from(all, n, m->t + 1), i = from;
+
+	for (;; i++) {
+		if (i >= n || i - from > EVENTS_AT_MOST || all[i].kind == EVENT_SWAP)
+			return NULL;
+		if (all[i].kind == EVENT_SAVE || all[i].kind == EVENT_RESTORE)
+			break;
+		if (all[i].kind == EVENT_CALL && is_copy_function(m, all[i].value))
+			return NULL; /* it has not begun */
+	}
+	for (size_t k = from; k > 0 && from - k < EVENTS_AT_MOST; k--) {
+		const struct trace_event *e = &all[k - 1];
+
+		if (e->kind == EVENT_SAVE || e->kind == EVENT_RESTORE || e->kind == EVENT_SWAP)
+			break;
+		if (e->kind == EVENT_CALL && is_copy_function(m, e->value))
+			return &all[i];
+	}
+	/* memcpy is not everywhere a call */
+	return m->next.kind == INSN_STRING || is_copy_function(m, m->state.regs.r[REG_RIP]) ? &all[i] : NULL;
+}
+
+/* --- what to show -------------------------------------------------------------------- */
+
+static bool show_exec(struct shown *s, const struct exec *e)
+{
+	if (!e || !e->info || e->info->save_len == 0 || e->info->save_buffer == 0 || e->info->save_len > e->hi)
+		return false;
+	s->exec = e;
+	s->buffer = e->info->save_buffer;
+	s->len = e->info->save_len;
+	s->stack = e->hi - s->len;
+	return true;
+}
+
+static struct shown choose(struct model *m, const struct ui *ui)
+{
+	struct shown s = { .doing = AT_REST };
+	const struct trace_event *copy = copy_under_way(m);
+	const struct exec *e = copy ? model_exec(m, copy->who) : NULL;
+
+	if (e && e->info && e->info->save_buffer != 0 && copy->value > 0 && copy->value <= e->hi) {
+		s = (struct shown){ .exec = e, .buffer = e->info->save_buffer, .stack = e->hi - copy->value,
+				    .len = copy->value, .doing = copy->kind == EVENT_SAVE ? SAVING : RESTORING };
+		return s;
+	}
+	if (show_exec(&s, view_side(m, ui, 1)) || show_exec(&s, view_side(m, ui, 0)))
+		return s;
+	for (size_t i = 0; i < m->n_execs && i < EVENTS_AT_MOST; i++)
+		if (show_exec(&s, &m->execs[i]))
+			return s;
+	return s;
+}
+
+/* Bytes that are the same on both sides, of the first COMPARE_AT_MOST; *@looked_at of them. */
+static uint64_t count_equal(struct model *m, const struct shown *s, uint64_t *looked_at)
+{
+	uint64_t n = s->len < COMPARE_AT_MOST ? s->len : COMPARE_AT_MOST, equal = 0;
+
+	*looked_at = n;
+	for (uint64_t at = 0; at < n; at += 8) {
+		uint8_t a[8], b[8];
+		size_t len = n - at < 8 ? (size_t)(n - at) : 8;
+
+		if (!memory_read(&m->state.memory, s->buffer + at, a, len) ||
+		    !memory_read(&m->state.memory, s->stack + at, b, len))
+			continue;
+		for (size_t i = 0; i < len; i++)
+			equal += a[i] == b[i];
+	}
+	return equal;
+}
+
+/* --- drawing ---------------------------------------------------------------------------- */
+
+/* The first line. */
+static void summary(struct model *m, const struct shown *s, uint32_t there, struct pane p)
+{
+	uint64_t looked_at, equal = count_equal(m, s, &looked_at);
+	char text[160], tag[16];
+	int role = exec_role(s->exec->number);
+
+	if (s->doing != AT_REST) {
+		int x = view_column(p, 0, 0, 7, role, STYLE_BOLD, "copied") ;
+
+		if (p.w < 30)
+			x = pane_text(p, 0, 0, role, STYLE_BOLD, s->doing == SAVING ? "out " : "in ");
+		view_bar(p, x, 0, BAR_LEN, equal, looked_at, role);
+		x = pane_printf(p, x + BAR_LEN + 1, 0, role, STYLE_BOLD, "%u %%",
+				looked_at ? (unsigned)(equal * 100 / looked_at) : 0);
+		snprintf(text, sizeof text, "  %s's %" PRIu64 " bytes %s", s->exec->name, s->len,
+			 s->doing == SAVING ? "from the stack into this buffer" : "from this buffer to the stack");
+		view_column(p, x, 0, p.w - x, ROLE_TEXT, 0, text);
+		return;
+	}
+	if (there == NO_EXEC || there == s->exec->number)
+		snprintf(text, sizeof text, "%s's %" PRIu64 " bytes; on the stack %" PRIu64 " of them differ",
+			 s->exec->name, s->len, looked_at - equal);
+	else
+		snprintf(text, sizeof text, "%s's %" PRIu64 " bytes; on the stack lies %s (%s): %" PRIu64 " differ",
+			 s->exec->name, s->len, exec_name(m, there), exec_tag(there, tag, sizeof tag),
+			 looked_at - equal);
+	view_column(p, 0, 0, p.w, role, 0, text);
+}
+
+struct shape {
+	int per_line;
+	bool has_live; /* the stack's bytes beside */
+};
+
+static struct shape shape_for(const struct ui *ui, int w)
+{
+	static const struct { int w; struct shape shape; } fits[] = {
+		{ 8 + 16 * 3 + 3 + 16 * 3, { 16, true } },
+		{ 8 + 8 * 3 + 3 + 8 * 3, { 8, true } },
+		{ 8 + 16 * 3 + 2, { 16, false } },
+		{ 8 + 8 * 3 + 2, { 8, false } },
+	};
+
+	for (size_t i = 0; i < sizeof fits / sizeof fits[0]; i++)
+		if (w >= fits[i].w && (fits[i].shape.has_live <= ui->is_diff))
+			return fits[i].shape;
+	return (struct shape){ w >= 6 + 4 * 3 + 2 ? 4 : 2, false };
+}
+
+static void draw_line(struct model *m, const struct shown *s, const struct shape *shape, uint32_t there, uint64_t at,
+		      struct pane p, int y)
+{
+	int role = exec_role(s->exec->number), x;
+	bool is_different = false;
+
+	x = pane_printf(p, 0, y, ROLE_DIM, 0, "+0x%02" PRIx64 " ", at);
+	x = p.w >= 8 + 8 * 3 && x < 8 ? 8 : x;
+	for (int i = 0; i < shape->per_line && at + (uint64_t)i < s->len; i++) {
+		uint8_t mine = 0, other = 0;
+		bool has_mine = memory_read(&m->state.memory, s->buffer + at + (uint64_t)i, &mine, 1);
+		bool has_other = memory_read(&m->state.memory, s->stack + at + (uint64_t)i, &other, 1);
+		bool differs = has_mine && has_other && mine != other;
+		int live_x = x + shape->per_line * 3 + 3 + i * 3;
+
+		is_different |= differs;
+		if (has_mine)
+			pane_printf(p, x + i * 3, y, differs ? role : ROLE_DIM, differs ? STYLE_BOLD : 0, "%02x", mine);
+		else
+			pane_text(p, x + i * 3, y, ROLE_DIM, 0, "??");
+		if (!shape->has_live)
+			continue;
+		if (has_other)
+			pane_printf(p, live_x, y, differs ? exec_role(there) : ROLE_DIM, differs ? STYLE_BOLD : 0, "%02x",
+				    other);
+		else
+			pane_text(p, live_x, y, ROLE_DIM, 0, "??");
+	}
+	if (is_different)
+		pane_put(p, x + shape->per_line * 3, y, 0x2260, ROLE_TEXT, STYLE_BOLD);
+}
+
+static bool has_shared_stack(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_execs && i < EVENTS_AT_MOST; i++)
+		if ((m->execs[i].trace && m->execs[i].trace->kind == EXEC_COPIER) ||
+		    (m->execs[i].info && m->execs[i].info->save_buffer != 0))
+			return true;
+	return false;
+}
+
+static void nothing(const struct model *m, struct pane p)
+{
+	if (!m->layout || !m->layout->has_coroutines)
+		pane_wrap(p, ROLE_DIM, 0, "This program swaps contexts that have stacks of their own: nothing is copied.");
+	else if (has_shared_stack(m))
+		pane_wrap(p, ROLE_DIM, 0, "Nobody is copied out now: who has a shared stack has its bytes on it.");
+	else
+		pane_wrap(p, ROLE_DIM, 0, "Each coroutine here has a stack of its own: nothing is copied.");
+}
+
+static void draw(struct model *m, struct ui *ui, struct pane p)
+{
+	struct shown s = choose(m, ui);
+	struct shape shape = shape_for(ui, p.w);
+	uint32_t there;
+	int n, first;
+
+	ui->cursor_addr[VIEW_BUFFER] = 0;
+	ui->n_lines[VIEW_BUFFER] = 0;
+	if (!s.exec) {
+		nothing(m, p);
+		return;
+	}
+	there = s.doing == AT_REST ? model_owner(m, s.exec->hi - 8) : s.exec->number;
+	if (p.h > 1) {
+		summary(m, &s, there, p);
+		p = pane_inside(p, 0, 1, p.w, p.h - 1);
+	}
+	n = s.len / (uint64_t)shape.per_line < INT16_MAX ? (int)(s.len / (uint64_t)shape.per_line) : INT16_MAX;
+	n += n < INT16_MAX && s.len % (uint64_t)shape.per_line != 0;
+	first = view_window(ui, VIEW_BUFFER, n, p.h, 0);
+	for (int y = 0; y < p.h && first + y < n; y++) {
+		uint64_t at = (uint64_t)(first + y) * (uint64_t)shape.per_line;
+
+		draw_line(m, &s, &shape, there, at, p, y);
+		if (first + y == ui->cursor[VIEW_BUFFER]) {
+			pane_put(p, p.w - 1, y, 0x25c0, ROLE_FOCUS, 0);
+			ui->cursor_addr[VIEW_BUFFER] = s.buffer + at;
+		}
+	}
+}
+
+static void title(struct model *m, const struct ui *ui, char *text, size_t len)
+{
+	struct shown s = choose(m, ui);
+	char tag[16];
+
+	if (!s.exec)
+		snprintf(text, len, "save_buffer");
+	else
+		snprintf(text, len, "save_buffer of %s %s%s", s.exec->name,
+			 exec_tag(s.exec->number, tag, sizeof tag),
+			 s.doing == SAVING ? ": copying out" : s.doing == RESTORING ? ": copying in" : "");
+}
+
+const struct view view_buffer = {
+	.name = "save_buffer",
+	.title = title,
+	.draw = draw,
+};

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pane of coroutines: one line for each execution that exists at t.
+ *
+ *     ▶S1 alice    running      344 ▓▓▓░░ shared:in     ← main  ×3
+ *
+ * ▶ is by the CPU (its rsp), the word is what the library says. In the middle of a
+ * switch the two differ for some instructions: that is what one is here to see.
+ *
+ * Columns are left out from the right when there is no room.
+ */
+#include "view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MARK = 1, NAME_MOST = 16, STATE_LEN = 9, USED_LEN = 7, BAR_LEN = 6, WHERE_LEN = 12, BY_LEN = 12, TIMES_LEN = 6,
+       LOOK_AT_MOST = 256 };
+
+struct columns {
+	int tag, name;
+	bool has_state, has_used, has_bar, has_where, has_by, has_times;
+};
+
+/* Room for @want more columns and a gap? Then they are taken from @left. */
+static bool take(int *left, int want)
+{
+	if (*left < want + 1)
+		return false;
+	*left -= want + 1;
+	return true;
+}
+
+static struct columns choose(const struct model *m, int w, int first, int h)
+{
+	struct columns c = { .tag = 2, .name = 4 };
+	int left = w - MARK;
+
+	for (int y = 0; y < h && (size_t)(first + y) < m->n_execs; y++) {
+		char tag[16];
+		int n = view_columns(m->execs[first + y].name);
+		int tag_len = (int)strlen(exec_tag(m->execs[first + y].number, tag, sizeof tag));
+
+		c.name = n > c.name ? n : c.name;
+		c.tag = tag_len > c.tag ? tag_len : c.tag;
+	}
+	c.name = c.name > NAME_MOST ? NAME_MOST : c.name;
+	left -= c.tag + 1;
+	if (c.name > left)
+		c.name = left < 0 ? 0 : left;
+	left -= c.name;
+	c.has_state = take(&left, STATE_LEN);
+	c.has_used = take(&left, USED_LEN);
+	c.has_where = take(&left, WHERE_LEN);
+	c.has_by = take(&left, BY_LEN);
+	c.has_times = take(&left, TIMES_LEN);
+	c.has_bar = take(&left, BAR_LEN);
+	return c;
+}
+
+static uint64_t used(const struct exec *e)
+{
+	return e->hi != 0 && e->rsp != 0 && e->rsp <= e->hi && e->rsp >= e->lo ? e->hi - e->rsp : 0;
+}
+
+/* The biggest of those that are shown: what a full bar means. */
+static uint64_t most_used(const struct model *m, int first, int h)
+{
+	uint64_t most = 0;
+
+	for (int y = 0; y < h && (size_t)(first + y) < m->n_execs; y++) {
+		const struct exec *e = &m->execs[first + y];
+
+		if (e->trace && e->trace->kind != EXEC_MAIN && used(e) > most)
+			most = used(e);
+	}
+	return most;
+}
+
+static bool shares_its_stack(const struct model *m, const struct exec *e)
+{
+	if (e->info && e->info->save_buffer != 0)
+		return true;
+	for (size_t i = 0; e->hi != 0 && i < m->n_execs && i < LOOK_AT_MOST; i++)
+		if (m->execs[i].number != e->number && m->execs[i].hi == e->hi && m->execs[i].lo == e->lo)
+			return true;
+	return false;
+}
+
+static const char *where(const struct model *m, const struct exec *e)
+{
+	if (e->hi == 0)
+		return "no stack yet";
+	if (e->trace && e->trace->kind == EXEC_MAIN)
+		return "thread's";
+	if (e->is_out)
+		return "shared:saved";
+	if (shares_its_stack(m, e))
+		return model_owner(m, e->hi - 8) == e->number ? "shared:in" : "shared";
+	return "private";
+}
+
+/* What there is instead of a state: no environment knows of this one. */
+static void bare(struct model *m, const struct ui *ui, const struct exec *e, struct pane p, int x, int y)
+{
+	struct regs regs;
+	char rsp[64], rip[64], both[192];
+
+	if (!model_exec_regs(m, e, &regs)) {
+		view_column(p, x, y, p.w - x, ROLE_DIM, 0, e->is_on_cpu ? "" : "nothing saved yet");
+		return;
+	}
+	snprintf(both, sizeof both, "%srsp %s  rip %s", e->is_on_cpu ? "" : "saved ",
+		 address_text(m, ui, regs.r[REG_RSP], rsp, sizeof rsp),
+		 address_text(m, ui, regs.r[REG_RIP], rip, sizeof rip));
+	view_column(p, x, y, p.w - x, e->is_on_cpu ? ROLE_TEXT : ROLE_DIM, 0, both);
+}
+
+static void line(struct model *m, const struct ui *ui, const struct exec *e, const struct columns *c, uint64_t most,
+		 struct pane p, int y)
+{
+	int role = exec_role(e->number), x = MARK;
+	int style = e->is_on_cpu ? STYLE_BOLD : 0;
+	char text[64];
+
+	if (e->is_on_cpu)
+		pane_put(p, 0, y, 0x25b6, ROLE_NEXT, STYLE_BOLD);
+	x = view_column(p, x, y, c->tag, role, style, exec_tag(e->number, text, sizeof text)) + 1;
+	x = view_column(p, x, y, c->name, role, style, e->name) + 1;
+	if (!e->info) {
+		bare(m, ui, e, p, x, y);
+		return;
+	}
+	if (c->has_state)
+		x = view_column(p, x, y, STATE_LEN, e->is_on_cpu ? ROLE_TEXT : ROLE_DIM, style,
+				e->state && e->state[0] ? e->state : "?") + 1;
+	if (c->has_used) {
+		if (e->hi == 0 || e->rsp == 0)
+			snprintf(text, sizeof text, "%*s", USED_LEN, "-");
+		else
+			snprintf(text, sizeof text, "%*" PRIu64, USED_LEN - 2, used(e));
+		if (e->hi != 0 && e->rsp != 0)
+			strcat(text, " B");
+		x = view_column(p, x, y, USED_LEN, ROLE_TEXT, 0, text) + 1;
+	}
+	if (c->has_bar) {
+		if (e->trace && e->trace->kind != EXEC_MAIN)
+			view_bar(p, x, y, BAR_LEN, used(e), most, role);
+		x += BAR_LEN + 1;
+	}
+	if (c->has_where)
+		x = view_column(p, x, y, WHERE_LEN, e->is_out ? role : ROLE_DIM, 0, where(m, e)) + 1;
+	if (c->has_by) {
+		const struct co_info *by = e->info->resumer ? co_table_by_co(&m->table, e->info->resumer) : NULL;
+
+		if (by) {
+			snprintf(text, sizeof text, "← %s", by->is_main ? "main" : by->name);
+			if (!by->is_main && !by->name[0])
+				snprintf(text, sizeof text, "← co %" PRIu32, by->id);
+			view_column(p, x, y, BY_LEN, ROLE_TEXT, 0, text);
+		}
+		x += BY_LEN + 1;
+	}
+	if (c->has_times && !e->info->is_main) {
+		snprintf(text, sizeof text, "×%" PRIu64, e->info->n_resumes);
+		view_column(p, x, y, TIMES_LEN, ROLE_DIM, 0, text);
+	}
+}
+
+static void header(const struct columns *c, struct pane p)
+{
+	int x = view_column(p, MARK + c->tag + 1, 0, c->name, ROLE_DIM, 0, "name") + 1;
+
+	if (c->has_state)
+		x = view_column(p, x, 0, STATE_LEN, ROLE_DIM, 0, "state") + 1;
+	if (c->has_used)
+		x = view_column(p, x, 0, USED_LEN, ROLE_DIM, 0, "  stack") + 1;
+	if (c->has_bar)
+		x += BAR_LEN + 1;
+	if (c->has_where)
+		x = view_column(p, x, 0, WHERE_LEN, ROLE_DIM, 0, "its bytes") + 1;
+	if (c->has_by)
+		x = view_column(p, x, 0, BY_LEN, ROLE_DIM, 0, "resumed by") + 1;
+	if (c->has_times)
+		view_column(p, x, 0, TIMES_LEN, ROLE_DIM, 0, "resumes");
+}
+
+static void draw(struct model *m, struct ui *ui, struct pane p)
+{
+	int n = m->n_execs > INT16_MAX ? INT16_MAX : (int)m->n_execs;
+	int current = 0, first;
+	struct columns c;
+	uint64_t most;
+
+	for (int i = 0; i < n; i++)
+		if (m->execs[i].is_on_cpu)
+			current = i;
+	if (n == 0) {
+		ui->n_lines[VIEW_COROUTINES] = 0;
+		view_column(p, 0, 0, p.w, ROLE_DIM, 0, "nobody yet");
+		return;
+	}
+	c = choose(m, p.w, 0, n < 64 ? n : 64);
+	if (p.h > n && c.has_state) {
+		header(&c, p);
+		p = pane_inside(p, 0, 1, p.w, p.h - 1);
+	}
+	if (p.h > n && m->table.problem) {
+		view_column(p, 0, p.h - 1, p.w, ROLE_BAD, 0, m->table.problem);
+		p = pane_inside(p, 0, 0, p.w, p.h - 1);
+	}
+	first = view_window(ui, VIEW_COROUTINES, n, p.h, current - p.h / 2);
+	most = most_used(m, first, p.h);
+	for (int y = 0; y < p.h && first + y < n; y++) {
+		line(m, ui, &m->execs[first + y], &c, most, p, y);
+		if (first + y == ui->cursor[VIEW_COROUTINES])
+			pane_put(p, p.w - 1, y, 0x25c0, ROLE_FOCUS, 0);
+	}
+}
+
+static void title(struct model *m, const struct ui *ui, char *text, size_t len)
+{
+	(void)ui;
+	if (m->layout && m->layout->has_coroutines)
+		snprintf(text, len, "coroutines");
+	else
+		snprintf(text, len, "contexts");
+}
+
+const struct view view_coroutines = {
+	.name = "coroutines",
+	.title = title,
+	.draw = draw,
+};

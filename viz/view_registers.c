@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pane of registers. First those that the switch saves, then the others:
+ *
+ *     *rsp S1-0x40 → S2-0x38     S1-0x40    S2-0x38    alice's stack
+ *
+ * old → new when the last step changed it; what the contexts of the two who are shown
+ * hold, when there is room; in words what the value is. In a switch one sees here how
+ * registers go into the one context and come from the other.
+ */
+#include "view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME_LEN = 7, VALUE_LEN = 16, ROOM_FOR_CONTEXTS = NAME_LEN + 4 * VALUE_LEN, N_SAVED = 8 };
+
+static const enum reg order[] = {
+	/* saved by the switch */
+	REG_RIP, REG_RSP, REG_RBP, REG_RBX, REG_R12, REG_R13, REG_R14, REG_R15,
+	/* a call may change them */
+	REG_RDI, REG_RSI, REG_RDX, REG_RCX, REG_RAX, REG_R8, REG_R9, REG_R10, REG_R11,
+	REG_EFLAGS, REG_MXCSR, REG_X87CW,
+};
+enum { N_ORDER = sizeof order / sizeof order[0] };
+
+static bool is_saved(enum reg r)
+{
+	return r == REG_RIP || reg_is_callee_saved(r);
+}
+
+static char *flags_text(uint64_t flags, char *text, size_t len)
+{
+	static const struct { unsigned bit; const char *name; } names[] = {
+		{ 0, "CF" }, { 2, "PF" }, { 4, "AF" }, { 6, "ZF" }, { 7, "SF" }, { 10, "DF" }, { 11, "OF" },
+	};
+	size_t at = 0;
+
+	snprintf(text, len, "-");
+	for (size_t i = 0; i < sizeof names / sizeof names[0] && at + 4 < len; i++)
+		if (flags >> names[i].bit & 1)
+			at += (size_t)snprintf(text + at, len - at, "%s%s", at ? " " : "", names[i].name);
+	return text;
+}
+
+static char *value_text(struct model *m, const struct ui *ui, enum reg r, uint64_t value, char *text, size_t len)
+{
+	if (r == REG_EFLAGS && !ui->is_raw)
+		return flags_text(value, text, len);
+	if (r == REG_MXCSR || r == REG_X87CW || r == REG_EFLAGS)
+		snprintf(text, len, "0x%" PRIx64, value);
+	else
+		address_text(m, ui, value, text, len);
+	return text;
+}
+
+/* What @e's context has for @r. False: nothing. */
+static bool in_context(struct model *m, const struct exec *e, enum reg r, uint64_t *value)
+{
+	uint64_t at, word = 0;
+	size_t len = r == REG_MXCSR ? 4 : r == REG_X87CW ? 2 : 8;
+
+	if (!e || !e->trace || e->trace->ctx == 0 || !m->layout)
+		return false;
+	at = layout_ctx_field(m->layout, e->trace->ctx, r);
+	if (at == 0 || !memory_read(&m->state.memory, at, &word, len))
+		return false;
+	*value = word;
+	return true;
+}
+
+struct lost {
+	uint32_t mask;
+	struct regs left_with;
+};
+
+/* What arrival of the last swap has lost; until the next swap. */
+static struct lost find_lost(struct model *m)
+{
+	struct lost lost = { 0 };
+
+	if (m->swap >= 0 && (size_t)m->swap < m->n_swaps && m->swaps[m->swap].arrival != 0 &&
+	    m->t >= m->swaps[m->swap].arrival)
+		lost.mask = model_lost(m, (size_t)m->swap, &lost.left_with);
+	return lost;
+}
+
+static void contexts(struct model *m, const struct ui *ui, enum reg r, uint64_t now, struct pane p, int x, int y)
+{
+	for (int side = 0; side < 2; side++) {
+		const struct exec *e = view_side(m, ui, side);
+		char text[128];
+		uint64_t value;
+
+		if (in_context(m, e, r, &value))
+			/* equal to what the CPU has: saved already, or loaded already */
+			view_column(p, x, y, VALUE_LEN - 1, value_role(m, value), value == now ? STYLE_BOLD : 0,
+				    value_text(m, ui, r, value, text, sizeof text));
+		x += VALUE_LEN;
+	}
+}
+
+static void meaning(struct model *m, uint64_t value, const char *shown, struct pane p, int x, int y)
+{
+	char text[160];
+
+	if (value < 0x1000 || p.w - x < 6)
+		return;
+	model_describe(m, value, text, sizeof text);
+	if (strcmp(text, shown) != 0)
+		view_column(p, x, y, p.w - x, ROLE_DIM, 0, text);
+}
+
+static void line(struct model *m, const struct ui *ui, enum reg r, const struct lost *lost, bool has_contexts,
+		 struct pane p, int y)
+{
+	uint64_t now = m->state.regs.r[r], before = m->state.regs_before.r[r];
+	bool is_changed = now != before && m->t > 0;
+	bool is_lost = lost->mask >> r & 1;
+	char old[128], new[128];
+	int x, end = has_contexts ? NAME_LEN + 2 * VALUE_LEN : p.w;
+
+	pane_put(p, 0, y, is_saved(r) ? '*' : ' ', ROLE_DIM, 0);
+	pane_text(p, 1, y, is_lost ? ROLE_BAD : ROLE_TEXT, is_changed ? STYLE_BOLD : 0, reg_names[r]);
+	value_text(m, ui, r, now, new, sizeof new);
+	x = r == REG_EFLAGS || r == REG_MXCSR || r == REG_X87CW ? NAME_LEN + 1 : NAME_LEN - 2;
+	if (is_lost) {
+		value_text(m, ui, r, lost->left_with.r[r], old, sizeof old);
+		x = pane_printf(p, x, y, ROLE_BAD, STYLE_BOLD, "%s", new);
+		pane_printf(p, x, y, ROLE_BAD, 0, " LOST: it left with %s", old);
+		return;
+	}
+	if (is_changed) {
+		value_text(m, ui, r, before, old, sizeof old);
+		/* the new one must be seen: it is what counts */
+		int room = end - x - view_columns(new) - 3;
+
+		if (room >= 3) {
+			int n = view_columns(old) < room ? view_columns(old) : room;
+
+			x = view_column(p, x, y, n, ROLE_DIM, 0, old);
+			x = pane_text(p, x, y, ROLE_DIM, 0, " → ");
+		}
+	}
+	{
+		int n = view_columns(new) < end - x ? view_columns(new) : end - x;
+
+		x = view_column(p, x, y, n, value_role(m, now), is_changed ? STYLE_CHANGED : 0, new);
+	}
+	if (has_contexts) {
+		contexts(m, ui, r, now, p, end + 1, y);
+		x = end + 2 * VALUE_LEN;
+	} else if (p.w >= 60) {
+		x = x < 38 ? 38 : x;
+	}
+	meaning(m, now, new, p, x + 1, y);
+}
+
+static void header(struct model *m, const struct ui *ui, bool has_contexts, struct pane p)
+{
+	int x = NAME_LEN + 2 * VALUE_LEN + 1;
+
+	pane_text(p, 0, 0, ROLE_DIM, 0, "*saved by the switch");
+	if (!has_contexts)
+		return;
+	for (int side = 0; side < 2; side++, x += VALUE_LEN) {
+		const struct exec *e = view_side(m, ui, side);
+		char tag[16], text[64];
+
+		if (!e)
+			continue;
+		snprintf(text, sizeof text, "in %s's context", exec_tag(e->number, tag, sizeof tag));
+		view_column(p, x, 0, VALUE_LEN - 1, exec_role(e->number), 0, text);
+	}
+}
+
+static void draw(struct model *m, struct ui *ui, struct pane p)
+{
+	bool has_contexts = p.w >= ROOM_FOR_CONTEXTS + 4 && m->layout && view_side(m, ui, 1);
+	struct lost lost = find_lost(m);
+	int first;
+
+	ui->cursor_reg = N_REGS;
+	if (p.h > N_ORDER || (has_contexts && p.h > N_SAVED + 2)) {
+		header(m, ui, has_contexts, p);
+		p = pane_inside(p, 0, 1, p.w, p.h - 1);
+	}
+	first = view_window(ui, VIEW_REGISTERS, N_ORDER, p.h, 0);
+	for (int y = 0; y < p.h && first + y < N_ORDER; y++) {
+		line(m, ui, order[first + y], &lost, has_contexts, p, y);
+		if (first + y == ui->cursor[VIEW_REGISTERS])
+			pane_put(p, p.w - 1, y, 0x25c0, ROLE_FOCUS, 0);
+	}
+	if (ui->cursor[VIEW_REGISTERS] >= 0)
+		ui->cursor_reg = order[ui->cursor[VIEW_REGISTERS]];
+	ui->cursor_addr[VIEW_REGISTERS] = 0;
+}
+
+static void title(struct model *m, const struct ui *ui, char *text, size_t len)
+{
+	(void)ui;
+	if (find_lost(m).mask)
+		snprintf(text, len, "registers: LOST in this switch");
+	else
+		snprintf(text, len, "registers");
+}
+
+const struct view view_registers = {
+	.name = "registers",
+	.title = title,
+	.draw = draw,
+};

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The timeline: who ran when, from left to right, and where t is.
+ *
+ *     t=1234/16097  switch 7/16: alice → bob
+ *     S0 main   ━━━━─────────────━━━━
+ *     S1 alice  ────━━━━━────────────
+ *     S2 bob    ─────────━━━━━━━━────
+ *                       ▲
+ *
+ * One row for each when there is height, else one row with their numbers. When there are
+ * more switches than can be told apart, only a part around t is shown. A column is some
+ * steps; who ran in it is found by bisection, so a long trace costs no more.
+ */
+#include "view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { COLUMNS_PER_SWITCH = 6, MAX_ROWS = 64, LABEL_MOST = 14, EVENTS_PER_COLUMN = 32 };
+
+/* Steps [from, to] on @w columns. */
+struct axis {
+	uint64_t from, to;
+	int x, w;
+};
+
+static uint64_t step_at(const struct axis *a, int column)
+{
+	uint64_t n = a->to - a->from;
+
+	/* n * column / w without overflow */
+	return a->from + (uint64_t)((double)n * column / (a->w > 1 ? a->w : 1));
+}
+
+static int column_of(const struct axis *a, uint64_t t)
+{
+	uint64_t n = a->to - a->from;
+	int column;
+
+	if (t <= a->from || n == 0)
+		return 0;
+	if (t >= a->to)
+		return a->w - 1;
+	column = (int)((double)(t - a->from) * a->w / (double)n);
+	/* the one whose steps have t, in spite of rounding */
+	while (column + 1 < a->w && step_at(a, column + 1) <= t)
+		column++;
+	while (column > 0 && step_at(a, column) > t)
+		column--;
+	return column < a->w ? column : a->w - 1;
+}
+
+/* --- who ran -------------------------------------------------------------------------- */
+
+/* The last swap whose entry is <= @t; -1: none. */
+static ptrdiff_t swap_before(const struct model *m, uint64_t t)
+{
+	size_t lo = 0, hi = m->n_swaps;
+
+	while (lo < hi) {
+		size_t middle = lo + (hi - lo) / 2;
+
+		if (m->swaps[middle].entry <= t)
+			lo = middle + 1;
+		else
+			hi = middle;
+	}
+	return (ptrdiff_t)lo - 1;
+}
+
+static uint32_t who_ran(const struct model *m, uint64_t t)
+{
+	ptrdiff_t i = swap_before(m, t);
+
+	if (i < 0)
+		return m->n_swaps > 0 ? m->swaps[0].from : m->current;
+	return m->swaps[i].hands != 0 && m->swaps[i].hands <= t ? m->swaps[i].to : m->swaps[i].from;
+}
+
+/* All of the trace if its switches can be told apart, else those around t. */
+static void choose_steps(const struct model *m, struct axis *a)
+{
+	size_t most = a->w > 0 ? (size_t)a->w / COLUMNS_PER_SWITCH + 1 : 1, first;
+
+	a->from = 0;
+	a->to = m->last;
+	if (m->n_swaps <= most)
+		return;
+	first = m->swap < 0 ? 0 : (size_t)m->swap;
+	first = first > most / 2 ? first - most / 2 : 0;
+	if (first + most >= m->n_swaps)
+		first = m->n_swaps - most;
+	if (first > 0)
+		a->from = m->swaps[first].entry;
+	if (first + most < m->n_swaps)
+		a->to = m->swaps[first + most].entry;
+	/* t may lie far behind the last one shown */
+	if (m->t < a->from)
+		a->from = m->t;
+	if (m->t > a->to)
+		a->to = m->t;
+}
+
+/* --- events --------------------------------------------------------------------------- */
+
+static const struct { uint32_t kind; uint32_t ch; const char *name; } marks[] = {
+	/* the first that applies is shown */
+	{ EVENT_END, 'E', "end" },     { EVENT_SIGNAL, '!', "signal" }, { EVENT_SAVE, 's', "save" },
+	{ EVENT_RESTORE, 'r', "restore" }, { EVENT_EXIT, 'x', "exit" },     { EVENT_CREATE, '+', "create" },
+	{ EVENT_FORK, 'f', "fork" },   { EVENT_THREAD, 't', "thread" },
+};
+enum { N_MARKS = sizeof marks / sizeof marks[0] };
+
+static size_t first_event_from(const struct trace_event *all, size_t n, uint64_t step)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t middle = lo + (hi - lo) / 2;
+
+		if (all[middle].step < step)
+			lo = middle + 1;
+		else
+			hi = middle;
+	}
+	return lo;
+}
+
+/* The most telling event of the steps [from, to); index in marks, or -1. */
+static int event_in(const struct trace_event *all, size_t n, uint64_t from, uint64_t to, uint32_t *who)
+{
+	size_t i = first_event_from(all, n, from);
+	int best = -1;
+
+	for (size_t k = 0; k < EVENTS_PER_COLUMN && i < n && all[i].step < to; k++, i++)
+		for (int j = 0; j < (best < 0 ? (int)N_MARKS : best); j++)
+			if (marks[j].kind == all[i].kind) {
+				best = j;
+				*who = all[i].who;
+				break;
+			}
+	return best;
+}
+
+static void draw_events(const struct model *m, const struct axis *a, struct pane p, int y)
+{
+	size_t n = 0;
+	const struct trace_event *all = m->trace ? trace_events(m->trace, &n) : NULL;
+
+	for (int i = 0; i < a->w; i++) {
+		uint64_t from = step_at(a, i), to = i + 1 < a->w ? step_at(a, i + 1) : a->to + 1;
+		uint32_t who = NO_EXEC;
+		int mark = event_in(all, n, from, to, &who);
+
+		if (mark >= 0)
+			pane_put(p, a->x + i, y, marks[mark].ch, exec_role(who), 0);
+	}
+}
+
+/* --- rows ------------------------------------------------------------------------------- */
+
+/* One row for all: a line in the colour of who ran, with the number where it begins. */
+static void draw_one_row(const struct model *m, const struct axis *a, struct pane p, int y)
+{
+	uint32_t last = NO_EXEC;
+	int label_until = -1;
+
+	for (int i = 0; i < a->w; i++) {
+		uint32_t who = who_ran(m, step_at(a, i));
+		char tag[16];
+
+		if (who != last && i > label_until) {
+			if (i + 1 < a->w && who_ran(m, step_at(a, i + 1)) == who && who != NO_EXEC) {
+				exec_tag(who, tag, sizeof tag);
+				label_until = i + (int)strlen(tag) - 1;
+				for (size_t k = 0; tag[k] && i + (int)k < a->w; k++)
+					pane_put(p, a->x + i + (int)k, y, (unsigned char)tag[k], exec_role(who), STYLE_BOLD);
+			} else {
+				pane_put(p, a->x + i, y, 0x2501, exec_role(who), 0);
+			}
+		} else if (i > label_until) {
+			pane_put(p, a->x + i, y, 0x2501, exec_role(who), 0);
+		}
+		last = who;
+	}
+}
+
+/* The execs to give rows: those at t, at most @most; the two who are shown among them. */
+static int choose_rows(const struct model *m, uint32_t *rows, int most)
+{
+	int n = 0;
+	uint32_t first[] = { m->current, m->from, m->to };
+
+	if (m->n_execs <= (size_t)most) {
+		for (size_t i = 0; i < m->n_execs; i++)
+			rows[n++] = m->execs[i].number;
+		return n;
+	}
+	for (size_t i = 0; i < 3; i++) {
+		bool is_there = first[i] == NO_EXEC;
+
+		for (int k = 0; k < n; k++)
+			is_there |= rows[k] == first[i];
+		if (!is_there && n < most)
+			rows[n++] = first[i];
+	}
+	for (size_t i = 0; i < m->n_execs && n < most; i++) {
+		bool is_there = false;
+
+		for (int k = 0; k < n; k++)
+			is_there |= rows[k] == m->execs[i].number;
+		if (!is_there)
+			rows[n++] = m->execs[i].number;
+	}
+	for (int a = 1; a < n; a++) /* few: insert in order */
+		for (int b = a; b > 0 && rows[b] < rows[b - 1]; b--) {
+			uint32_t x = rows[b];
+
+			rows[b] = rows[b - 1];
+			rows[b - 1] = x;
+		}
+	return n;
+}
+
+static void draw_row(const struct model *m, const struct axis *a, uint32_t who, struct pane p, int y)
+{
+	const struct exec *e = model_exec(m, who);
+	char tag[16];
+	int x = pane_printf(p, 0, y, exec_role(who), STYLE_BOLD, "%s ", exec_tag(who, tag, sizeof tag));
+	int now = column_of(a, m->t);
+
+	view_column(p, x, y, a->x - 1 - x, exec_role(who), e && e->is_on_cpu ? STYLE_BOLD : 0, exec_name(m, who));
+	for (int i = 0; i < a->w; i++) {
+		bool runs = who_ran(m, step_at(a, i)) == who;
+		int style = i == now && m->current == who ? STYLE_CHANGED : 0;
+
+		pane_put(p, a->x + i, y, runs ? 0x2501 : 0xb7, runs ? exec_role(who) : ROLE_DIM, style);
+	}
+}
+
+/* --- the line with numbers ----------------------------------------------------------------- */
+
+static void info_text(const struct model *m, const struct axis *a, int w, char *text, size_t len)
+{
+	int n = snprintf(text, len, "t=%" PRIu64 "/%" PRIu64 "  switch %td/%zu", m->t, m->last, m->swap + 1, m->n_swaps);
+	char part[192] = "";
+
+	if (m->swap >= 0 && (size_t)m->swap < m->n_swaps) {
+		const struct swap *s = &m->swaps[m->swap];
+
+		snprintf(part, sizeof part, ": %s → %s%s", exec_name(m, s->from), exec_name(m, s->to),
+			 !m->is_in_swap ? "" :
+			 s->hands != 0 && m->t >= s->hands ? "  (rsp has changed hands)" :
+							     "  (still on the old stack)");
+		if (n + view_columns(part) <= w)
+			n += snprintf(text + n, len - (size_t)n, "%s", part);
+	}
+	if (a->from > 0 || a->to < m->last) {
+		snprintf(part, sizeof part, "  [shown: %" PRIu64 "-%" PRIu64 "]", a->from, a->to);
+		if (view_columns(text) + view_columns(part) <= w)
+			snprintf(text + strlen(text), len - strlen(text), "%s", part);
+	}
+}
+
+static void draw_legend(struct pane p, int x, int y)
+{
+	static const char *const legend = "+ create  x exit  s save  r restore  ! signal  E end";
+
+	if (p.w - x >= (int)strlen(legend) + 2)
+		pane_text(p, p.w - (int)strlen(legend), y, ROLE_DIM, 0, legend);
+}
+
+static void draw(struct model *m, struct ui *ui, struct pane p)
+{
+	uint32_t rows[MAX_ROWS];
+	struct axis a = { .w = p.w };
+	char text[320];
+	int n = 0, y = 0, x;
+
+	ui->n_lines[VIEW_TIMELINE] = 1;
+	if (p.w <= 0 || p.h <= 0)
+		return;
+	if (p.h >= 5 && p.w >= 40) {
+		n = choose_rows(m, rows, p.h - 3 < MAX_ROWS ? p.h - 3 : MAX_ROWS);
+		for (int i = 0; i < n; i++) {
+			int len = view_columns(exec_name(m, rows[i])) + 4 + (rows[i] > 9) + (rows[i] > 99) + (rows[i] > 999);
+
+			a.x = len > a.x ? len : a.x;
+		}
+		a.x = a.x > LABEL_MOST ? LABEL_MOST : a.x;
+		a.w = p.w - a.x;
+	}
+	choose_steps(m, &a);
+	info_text(m, &a, p.w, text, sizeof text);
+	if (p.h == 1) {
+		/* the cursor takes the place of what runs there */
+		int len = view_columns(text) + 1;
+
+		if (p.w > len + 12) {
+			a.w = p.w - len - 1;
+			choose_steps(m, &a);
+			draw_one_row(m, &a, p, 0);
+			pane_put(p, column_of(&a, m->t), 0, 0x25b2, ROLE_NEXT, STYLE_BOLD);
+			pane_text(p, a.w + 1, 0, ROLE_TEXT, 0, text);
+		} else {
+			view_column(p, 0, 0, p.w, ROLE_TEXT, 0, text);
+		}
+		return;
+	}
+	x = column_of(&a, m->t);
+	view_column(p, 0, y++, p.w, ROLE_TEXT, STYLE_BOLD, text);
+	if (p.w >= 110)
+		draw_legend(p, view_columns(text), 0);
+	if (n > 0)
+		for (int i = 0; i < n; i++)
+			draw_row(m, &a, rows[i], p, y++);
+	else
+		draw_one_row(m, &a, p, y++);
+	if (y >= p.h) {
+		pane_put(p, a.x + x, y - 1, 0x25b2, ROLE_NEXT, STYLE_BOLD);
+		return;
+	}
+	/* events and the cursor on one line if there is only one left */
+	draw_events(m, &a, p, y);
+	if (y + 1 < p.h)
+		y++;
+	pane_put(p, a.x + x, y, 0x25b2, ROLE_NEXT, STYLE_BOLD);
+}
+
+static void title(struct model *m, const struct ui *ui, char *text, size_t len)
+{
+	const char *damage = m->trace ? trace_damage(m->trace) : NULL;
+
+	(void)ui;
+	if (damage)
+		snprintf(text, len, "timeline (%s)", damage);
+	else
+		snprintf(text, len, "timeline");
+}
+
+const struct view view_timeline = {
+	.name = "timeline",
+	.title = title,
+	.draw = draw,
+};
