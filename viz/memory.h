@@ -13,12 +13,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct memory_page; /* 64 words and a mask of those that are known */
+/* More pages than this are refused (ENOMEM): half a gigabyte of known words. What a
+ * damaged file claims must not eat the machine. */
+enum { MEMORY_PAGE_WORDS = 64, MEMORY_MAX_PAGES = 1 << 20 };
+
+struct memory_page; /* MEMORY_PAGE_WORDS words and a mask of those that are known */
 
 /* All zero: empty. */
 struct memory {
 	struct memory_page **buckets;
 	size_t n_buckets, n_pages, n_words;
+	struct memory_page *unused; /* kept by memory_clear */
+	struct memory_page *recent; /* written last: the next one is likely to be there too */
 };
 
 /* How others read memory: the program's, a struct memory, an overlay. False: some byte
@@ -34,9 +40,15 @@ bool memory_word(const struct memory *m, uint64_t addr, uint64_t *value);
 /* @addr is rounded down to 8. 0, or -1 with ENOMEM. */
 int memory_set_word(struct memory *m, uint64_t addr, uint64_t value);
 
+/* The same, and tell what was there: *@known, and then *@old. */
+int memory_swap_word(struct memory *m, uint64_t addr, uint64_t value, uint64_t *old, bool *known);
+
+/* The word is not known any more. */
+void memory_forget_word(struct memory *m, uint64_t addr);
+
 /* Call @fn for every run of known words, in ascending order of addresses. Runs of
  * neighbouring pages may or may not be joined. Stops at the first that returns not 0, and
- * returns that. */
+ * returns that; -1 with ENOMEM: there is no memory to sort the pages. */
 int memory_each_run(const struct memory *m, int (*fn)(void *arg, uint64_t addr, const uint64_t *words, size_t n),
 		    void *arg);
 

@@ -104,7 +104,8 @@ struct trace;
 /* NULL: *@why (malloc'ed; the caller frees) says in one line what is wrong and what to
  * do. A damaged file opens if state 0 can be read; trace_damage says what is missing. */
 struct trace *trace_open(const char *path, char **why);
-/* NULL: whole. Else one line: "cut off after step 1234: the recorder was killed?" */
+/* NULL: whole. Else one line: "cut off after step 1234: the recorder was killed?" A file
+ * that still grows is not whole; but once trace_refresh was asked, that is no damage. */
 const char *trace_damage(const struct trace *t);
 /* Read what was appended since. Number of new states. */
 uint64_t trace_refresh(struct trace *t);
@@ -131,8 +132,21 @@ struct trace_state {
 	size_t chunk, at;          /* the reader's own: where the next step lies */
 };
 /* Go to @step: from where the state is, or from a keyframe, whichever is nearer. -1: that
- * part of the file is damaged (EBADMSG), or ENOMEM; the state is as before. */
+ * part of the file is damaged (EBADMSG), there is no such step (ERANGE), or ENOMEM; the
+ * state is as before. */
 int trace_seek(struct trace *t, struct trace_state *s, uint64_t step);
 void trace_state_free(struct trace_state *s);
+
+/* What a scan tells of each state: its registers, and the words that the step before it
+ * has changed (or made known). @flags: of that step; also STEP_IS_GAP behind damage.
+ * Not 0: stop. */
+typedef int trace_scan_fn(void *arg, uint64_t step, const struct regs *regs, const struct trace_word *words, size_t n,
+			  int flags);
+/* Tell @fn of the states @from to @to, upwards; those that are damaged are left out.
+ * Reads no memory, so it is some 20 ns for each. Returns what @fn returned last, or 0. */
+int trace_scan(struct trace *t, uint64_t from, uint64_t to, trace_scan_fn *fn, void *arg);
+/* The last keyframe's state before @step; 0: there is none. For scans that look backwards,
+ * piece by piece. */
+uint64_t trace_keyframe_before(const struct trace *t, uint64_t step);
 
 #endif

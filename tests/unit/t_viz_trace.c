@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/* Traces: what was written comes back, at every step, from every side; and files that
+ * are damaged end in a message. */
+#include "trace.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "check.h"
+#include "trace_format.h"
+
+enum { N_STACK = 512, STACK = 0x7ffffffde000, CODE = 0x555555555000 };
+
+static char path[] = "/tmp/t_viz_trace.XXXXXX";
+
+static void remove_file(void)
+{
+	unlink(path);
+}
+
+/* A new name, that is removed at the end. */
+static const char *new_path(void)
+{
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0);
+	close(fd);
+	atexit(remove_file);
+	return path;
+}
+
+/* --- a program that never was ---------------------------------------------------------- */
+
+struct made {
+	struct regs regs;
+	struct trace_word words[64];
+	size_t n;
+	int flags;
+};
+
+static uint64_t random_value(struct rng *r, uint64_t near)
+{
+	switch (rng_below(r, 4)) {
+	case 0:
+		return rng_below(r, 200);
+	case 1:
+		return near + 8 * rng_below(r, 100);
+	case 2:
+		return CODE + rng_below(r, 9000);
+	default:
+		return rng_next(r);
+	}
+}
+
+/* One instruction of it: rip moves, now and then another register, now and then a word;
+ * seldom a gap with many. */
+static void make_step(struct rng *r, struct made *m)
+{
+	m->n = 0;
+	m->flags = 0;
+	m->regs.r[REG_RIP] += 1 + rng_below(r, 7);
+	if (rng_below(r, 10) == 0)
+		m->regs.r[REG_RIP] = CODE + rng_below(r, 9000);
+	while (rng_below(r, 9) < 4) {
+		unsigned reg = rng_below(r, N_REGS);
+		if (reg != REG_RSP)
+			m->regs.r[reg] = reg < REG_RIP ? random_value(r, STACK) : rng_below(r, 0x1000);
+	}
+	if (rng_below(r, 12) == 0)
+		m->regs.r[REG_RSP] = STACK + 8 * rng_below(r, N_STACK - 64);
+	if (rng_below(r, 300) == 0) {
+		m->flags = STEP_IS_GAP;
+		m->n = rng_below(r, 64);
+	} else if (rng_below(r, 8) == 0) {
+		m->n = 1;
+	}
+	uint64_t addr = m->regs.r[REG_RSP];
+	for (size_t i = 0; i < m->n; i++, addr += 8)
+		m->words[i] = (struct trace_word){ addr, random_value(r, addr) };
+}
+
+static void begin_program(struct made *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->regs.r[REG_RIP] = CODE;
+	m->regs.r[REG_RSP] = STACK + 8 * (N_STACK - 64);
+}
+
+static struct trace_writer *new_writer(const char *to)
+{
+	struct trace_writer *w;
+	struct trace_info info = { .command = "prog a b", .program = "/bin/prog", .tid = 42, .mode = "all" };
+
+	CHECK_EQ(trace_create(&w, to, &info), 0);
+	return w;
+}
+
+/* Write its states 0 to @last. */
+static void write_program(const char *to, uint64_t seed, uint64_t last)
+{
+	struct trace_writer *w = new_writer(to);
+	struct rng r = { seed };
+	struct made m;
+	struct trace_map map = { CODE, CODE + 0x4000, 0x1000, "/bin/prog", { 1, 2, 3 }, 3 };
+	struct trace_exec a = { 0, 0x1000, 0x900, STACK, STACK + 8 * N_STACK, EXEC_MAIN, 0, "main" };
+	struct trace_exec b = { 100, 0x2000, 0, 0, 0, EXEC_BARE, 0, "other" };
+
+	CHECK_EQ(trace_add_map(w, &map), 0);
+	CHECK_EQ(trace_add_exec(w, 0, &a), 0);
+	begin_program(&m);
+	for (uint64_t t = 0; t <= last; t++) {
+		if (t > 0)
+			make_step(&r, &m);
+		CHECK_EQ(trace_add_step(w, &m.regs, m.words, m.n, m.flags), 0);
+		if (t == 100)
+			CHECK_EQ(trace_add_exec(w, 1, &b), 0);
+		if (t % 1000 == 500) {
+			struct trace_event e = { 0, t * 3, EVENT_SWAP, 0, t > 100 ? 1 : NO_EXEC };
+			CHECK_EQ(trace_add_event(w, &e), 0);
+		}
+		if (t % 5000 == 700)
+			CHECK_EQ(trace_add_output(w, "hello\n", 6), 0);
+	}
+	CHECK_EQ(trace_written_steps(w), last);
+	CHECK_EQ(trace_close(w), 0);
+}
+
+static struct trace *open_trace(const char *from)
+{
+	char *why = NULL;
+	struct trace *t = trace_open(from, &why);
+
+	if (!t)
+		fprintf(stderr, "%s\n", why);
+	CHECK(t != NULL);
+	return t;
+}
+
+/* --- what was written comes back -------------------------------------------------------- */
+
+static int count_words(void *arg, uint64_t addr, const uint64_t *words, size_t n)
+{
+	(void)addr, (void)words;
+	*(size_t *)arg += n;
+	return 0;
+}
+
+static int same_words(void *arg, uint64_t addr, const uint64_t *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t value;
+		CHECK(memory_word(arg, addr + 8 * i, &value));
+		CHECK_EQ(value, words[i]);
+	}
+	return 0;
+}
+
+static void check_same_memory(struct memory *a, struct memory *b)
+{
+	size_t n = 0;
+
+	CHECK_EQ(a->n_words, b->n_words);
+	CHECK_EQ(memory_each_run(a, same_words, b), 0);
+	CHECK_EQ(memory_each_run(a, count_words, &n), 0);
+	CHECK_EQ(n, a->n_words);
+}
+
+static void check_same_state(struct trace_state *a, struct trace_state *b)
+{
+	CHECK_EQ(a->step, b->step);
+	CHECK_EQ(a->flags, b->flags);
+	CHECK(memcmp(&a->regs, &b->regs, sizeof(a->regs)) == 0);
+	CHECK(memcmp(&a->regs_before, &b->regs_before, sizeof(a->regs)) == 0);
+	CHECK_EQ(a->n_before, b->n_before);
+	for (size_t i = 0; i < a->n_before; i++) {
+		CHECK_EQ(a->before[i].addr, b->before[i].addr);
+		CHECK_EQ(a->before[i].value, b->before[i].value);
+		CHECK_EQ(a->was_known[i], b->was_known[i]);
+	}
+	check_same_memory(&a->memory, &b->memory);
+}
+
+enum { N_STEPS = 40000 };
+
+static void forward(void)
+{
+	write_program(new_path(), 7, N_STEPS);
+	struct trace *t = open_trace(path);
+	struct rng r = { 7 };
+	struct made m;
+	struct trace_state s = { 0 };
+	struct memory mine = { 0 };
+
+	CHECK(trace_damage(t) == NULL);
+	CHECK_EQ(trace_last(t), N_STEPS);
+	CHECK(t != NULL && trace_keyframe_before(t, N_STEPS) > 0);
+	begin_program(&m);
+	for (uint64_t step = 0; step <= N_STEPS; step++) {
+		struct regs before = m.regs;
+		if (step > 0)
+			make_step(&r, &m);
+		CHECK_EQ(trace_seek(t, &s, step), 0);
+		CHECK(memcmp(&s.regs, &m.regs, sizeof(s.regs)) == 0);
+		CHECK(memcmp(&s.regs_before, &before, sizeof(before)) == 0);
+		CHECK_EQ(s.flags, m.flags);
+		CHECK_EQ(s.n_before, m.n);
+		for (size_t i = 0; i < m.n; i++) {
+			uint64_t old = 0;
+			CHECK_EQ(s.was_known[i], memory_word(&mine, m.words[i].addr, &old));
+			CHECK_EQ(s.before[i].value, old);
+			CHECK_EQ(memory_set_word(&mine, m.words[i].addr, m.words[i].value), 0);
+		}
+		if (step % 997 == 0)
+			check_same_memory(&s.memory, &mine);
+	}
+	check_same_memory(&s.memory, &mine);
+	memory_free(&mine);
+	trace_state_free(&s);
+	trace_free(t);
+}
+
+/* A seek, from anywhere to anywhere, is what stepping would have come to. */
+static void seek(void)
+{
+	write_program(new_path(), 11, N_STEPS);
+	struct trace *t = open_trace(path);
+	struct rng r = { test_seed(5) };
+	struct trace_state walk = { 0 }, jump = { 0 };
+
+	for (uint64_t step = 0; step <= N_STEPS; step += 1 + rng_below(&r, 400)) {
+		CHECK_EQ(trace_seek(t, &walk, step), 0);
+		CHECK_EQ(trace_seek(t, &jump, rng_below(&r, N_STEPS + 1)), 0);
+		CHECK_EQ(trace_seek(t, &jump, step), 0);
+		check_same_state(&walk, &jump);
+		if (step > 0) { /* one back, one forward */
+			CHECK_EQ(trace_seek(t, &jump, step - 1), 0);
+			CHECK_EQ(jump.step, step - 1);
+			CHECK_EQ(trace_seek(t, &jump, step), 0);
+			check_same_state(&walk, &jump);
+		}
+	}
+	uint64_t at = jump.step;
+	CHECK_FAILS(trace_seek(t, &jump, N_STEPS + 1), -1, ERANGE);
+	CHECK_EQ(jump.step, at);
+	trace_state_free(&walk);
+	trace_state_free(&jump);
+	trace_free(t);
+}
+
+struct scan {
+	struct trace *t;
+	struct trace_state s;
+	uint64_t next, n;
+};
+
+static int check_scanned(void *arg, uint64_t step, const struct regs *regs, const struct trace_word *words, size_t n,
+			 int flags)
+{
+	struct scan *scan = arg;
+
+	CHECK_EQ(step, scan->next++);
+	CHECK_EQ(trace_seek(scan->t, &scan->s, step), 0);
+	CHECK(memcmp(&scan->s.regs, regs, sizeof(*regs)) == 0);
+	CHECK_EQ(scan->s.n_before, n);
+	CHECK_EQ(scan->s.flags, flags);
+	(void)words;
+	return --scan->n == 0 ? 77 : 0;
+}
+
+static void scan(void)
+{
+	write_program(new_path(), 3, N_STEPS);
+	/* The one that scans and the one that seeks share no buffer. */
+	struct trace *t = open_trace(path), *other = open_trace(path);
+	struct scan scan = { .t = other, .next = 0, .n = 3000 };
+
+	CHECK_EQ(trace_scan(t, 0, N_STEPS, check_scanned, &scan), 77);
+	uint64_t k = trace_keyframe_before(t, N_STEPS);
+	scan.next = k;
+	scan.n = UINT64_MAX;
+	CHECK_EQ(trace_scan(t, k, N_STEPS + 10, check_scanned, &scan), 0);
+	CHECK_EQ(scan.next, N_STEPS + 1);
+	trace_state_free(&scan.s);
+	trace_free(t);
+	trace_free(other);
+}
+
+static void tables(void)
+{
+	write_program(new_path(), 9, 12000);
+	struct trace *t = open_trace(path);
+	size_t n;
+
+	CHECK_EQ(strcmp(trace_info(t)->command, "prog a b"), 0);
+	CHECK_EQ(strcmp(trace_info(t)->program, "/bin/prog"), 0);
+	CHECK_EQ(strcmp(trace_info(t)->mode, "all"), 0);
+	CHECK_EQ(trace_info(t)->tid, 42);
+	CHECK(!trace_info(t)->has_layout);
+	const struct trace_map *map = trace_maps(t, &n);
+	CHECK_EQ(n, 1);
+	CHECK(map->lo == CODE && map->hi == CODE + 0x4000 && map->offset == 0x1000 && map->build_id_len == 3);
+	CHECK_EQ(map->build_id[2], 3);
+	CHECK_EQ(strcmp(map->path, "/bin/prog"), 0);
+	const struct trace_exec *execs = trace_execs(t, &n);
+	CHECK_EQ(n, 2);
+	CHECK_EQ(strcmp(execs[0].name, "main"), 0);
+	CHECK(execs[0].kind == EXEC_MAIN && execs[0].hi == STACK + 8 * N_STACK && execs[0].co == 0x900);
+	CHECK(execs[1].since == 100 && execs[1].ctx == 0x2000 && execs[1].kind == EXEC_BARE);
+	const struct trace_event *events = trace_events(t, &n);
+	CHECK_EQ(n, 12);
+	for (size_t i = 0; i < n; i++) {
+		CHECK_EQ(events[i].step, 1000 * i + 500);
+		CHECK_EQ(events[i].value, 3 * events[i].step);
+		CHECK(events[i].who == 0 && events[i].other == 1 && events[i].kind == EVENT_SWAP);
+	}
+	const struct trace_output *outputs = trace_outputs(t, &n);
+	CHECK_EQ(n, 3);
+	CHECK(outputs[2].step == 10700 && outputs[2].len == 6 && memcmp(outputs[2].bytes, "hello\n", 6) == 0);
+	trace_free(t);
+}
+
+/* --- a file that grows ----------------------------------------------------------------------- */
+
+static void live(void)
+{
+	struct trace_writer *w = new_writer(new_path());
+	struct rng r = { 21 };
+	struct made m;
+	struct trace_state s = { 0 };
+	struct trace_event e = { .kind = EVENT_CALL, .who = NO_EXEC, .other = NO_EXEC };
+	char *why;
+
+	CHECK(trace_open(path, &why) == NULL);
+	CHECK(strstr(why, "no state that can be read") != NULL);
+	free(why);
+	begin_program(&m);
+	CHECK_EQ(trace_add_step(w, &m.regs, NULL, 0, 0), 0);
+	CHECK_EQ(trace_flush(w), 0);
+	struct trace *t = open_trace(path);
+	CHECK_EQ(trace_refresh(t), 0);
+	for (uint64_t step = 1; step < 20000;) {
+		unsigned n = 1 + rng_below(&r, 30);
+		for (unsigned i = 0; i < n; i++, step++) {
+			make_step(&r, &m);
+			CHECK_EQ(trace_add_step(w, &m.regs, m.words, m.n, m.flags), 0);
+		}
+		e.value = step;
+		CHECK_EQ(trace_add_event(w, &e), 0);
+		CHECK_EQ(trace_flush(w), 0);
+		CHECK_EQ(trace_refresh(t), n);
+		CHECK(trace_damage(t) == NULL);
+		CHECK_EQ(trace_last(t), step - 1);
+		CHECK_EQ(trace_seek(t, &s, step - 1), 0);
+		CHECK(memcmp(&s.regs, &m.regs, sizeof(s.regs)) == 0);
+		size_t n_events;
+		CHECK_EQ(trace_events(t, &n_events)[n_events - 1].value, step);
+	}
+	CHECK_EQ(trace_close(w), 0);
+	CHECK_EQ(trace_refresh(t), 0);
+	trace_state_free(&s);
+	trace_free(t);
+}
+
+/* --- sizes ------------------------------------------------------------------------------------- */
+
+static void size(void)
+{
+	struct stat st;
+
+	write_program(new_path(), 1, 100000);
+	CHECK_EQ(stat(path, &st), 0);
+	printf("# 100 000 steps: %lld bytes\n", (long long)st.st_size);
+	CHECK(st.st_size < 5 * 1000 * 1000);
+}
+
+static const struct test_case cases[] = {
+	{ "forward", "every state comes back as it was written", forward, 0, 0 },
+	{ "seek", "a seek from anywhere is what stepping would have come to", seek, 0, 0 },
+	{ "scan", "a scan tells of the same registers as a seek", scan, 0, 0 },
+	{ "tables", "maps, executions, events and output come back", tables, 0, 0 },
+	{ "live", "a file that grows is read as far as it goes", live, 0, 0 },
+	{ "size", "100 000 steps take less than 5 MB", size, 0, 0 },
+};
+
+TEST_MAIN(cases)
