@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Traces: what was written comes back, at every step, from every side; and files that
  * are damaged end in a message. */
-#include "trace.h"
+#include "../../viz/trace.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "check.h"
-#include "trace_format.h"
+#include "../../viz/trace_format.h"
 
 enum { N_STACK = 512, STACK = 0x7ffffffde000, CODE = 0x555555555000 };
 
