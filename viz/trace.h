@@ -142,8 +142,9 @@ void trace_state_free(struct trace_state *s);
  * Not 0: stop. */
 typedef int trace_scan_fn(void *arg, uint64_t step, const struct regs *regs, const struct trace_word *words, size_t n,
 			  int flags);
-/* Tell @fn of the states @from to @to, upwards; those that are damaged are left out.
- * Reads no memory, so it is some 20 ns for each. Returns what @fn returned last, or 0. */
+/* Tell @fn of the states @from to @to, upwards; those that are damaged are left out. Of
+ * @from only the registers: it is what the next is compared with. Reads no memory, so it
+ * is some 20 ns for each. Returns what @fn returned last, or 0. */
 int trace_scan(struct trace *t, uint64_t from, uint64_t to, trace_scan_fn *fn, void *arg);
 /* The last keyframe's state before @step; 0: there is none. For scans that look backwards,
  * piece by piece. */

@@ -185,45 +185,61 @@ void trace_state_free(struct trace_state *s)
 
 /* --- scanning ------------------------------------------------------------------------------ */
 
-/* Tell of the states from that of the keyframe @k on. Not 0: what @fn returned. *@next:
- * the first that could not be read, or is beyond @to. */
-static int scan_from(struct trace *t, size_t k, uint64_t from, uint64_t to, trace_scan_fn *fn, void *arg, uint64_t *next)
+/* A scan on its way. */
+struct scan {
+	struct trace *t;
+	uint64_t from, to, next; /* next: the state that is to be read */
+	trace_scan_fn *fn;
+	void *arg;
+};
+
+static int tell(const struct scan *s, const struct regs *regs, bool has_words, int flags)
 {
-	size_t chunk = t->keyframes[k], at = 0;
-	struct in in = contents(t, &t->chunks[chunk]);
+	if (s->next < s->from)
+		return 0;
+	if (s->next == s->from)
+		return s->fn(s->arg, s->next, regs, NULL, 0, 0);
+	return s->fn(s->arg, s->next, regs, has_words ? s->t->words.items : NULL, has_words ? s->t->words.n : 0, flags);
+}
+
+/* From the keyframe in @chunk up to @to, or to where the file is damaged. */
+static int scan_piece(struct scan *s, size_t chunk)
+{
+	struct in in = contents(s->t, &s->t->chunks[chunk]);
+	size_t at = 0;
 	struct regs regs;
 	int flags, result;
 
-	*next = t->chunks[chunk].first;
+	s->next = s->t->chunks[chunk].first;
 	if (!keyframe_read(&in, &regs, &flags, NULL))
 		return 0;
-	if (*next >= from && (result = fn(arg, *next, &regs, NULL, 0, flags | (*next ? STEP_IS_GAP : 0))) != 0)
-		return result;
-	for (++*next; *next <= to; ++*next) {
-		if (!read_step(t, *next, &chunk, &at, &regs, &flags))
+	result = tell(s, &regs, false, STEP_IS_GAP);
+	for (s->next++; !result && s->next <= s->to; s->next++) {
+		if (!read_step(s->t, s->next, &chunk, &at, &regs, &flags))
 			return 0;
-		if (*next >= from && (result = fn(arg, *next, &regs, t->words.items, t->words.n, flags)) != 0)
-			return result;
+		result = tell(s, &regs, true, flags);
 	}
-	return 0;
+	return result;
 }
 
 int trace_scan(struct trace *t, uint64_t from, uint64_t to, trace_scan_fn *fn, void *arg)
 {
-	size_t k = keyframes_below(t, from, false);
+	struct scan s = { t, from, to < t->last ? to : t->last, from, fn, arg };
+	size_t k = keyframes_below(t, from, true); /* not 0: the first is that of state 0 */
+	int result = 0;
 
-	k -= k > 0; /* that of state 0, if from is 0 */
-	if (to > t->last)
-		to = t->last;
-	for (uint64_t next = from; k < t->n_keyframes && next <= to;) {
-		uint64_t reached;
-		int result = t->chunks[t->keyframes[k]].first <= to ? scan_from(t, k, next, to, fn, arg, &reached) : 0;
-		if (result || t->chunks[t->keyframes[k]].first > to || reached > to)
-			return result;
-		/* Damage: on from the next keyframe behind it. */
-		next = reached > next ? reached : next;
-		for (k++; k < t->n_keyframes && t->chunks[t->keyframes[k]].first < next; k++)
+	for (k--; !result && s.next <= s.to;) {
+		uint64_t first = t->chunks[t->keyframes[k]].first, goal = s.next;
+		if (first > s.to)
+			break;
+		result = scan_piece(&s, t->keyframes[k]);
+		if (s.next < goal)
+			s.next = goal;
+		/* Damage, if this is not the end: on from the next keyframe behind it. */
+		for (k++; k < t->n_keyframes && t->chunks[t->keyframes[k]].first < s.next; k++)
 			;
+		if (k == t->n_keyframes)
+			break;
 	}
-	return 0;
+	return result;
 }
