@@ -62,6 +62,8 @@ struct model {
 	uint64_t done_at;     /* its address */
 	struct insn next;     /* the one that runs next; len 0: unknown */
 	struct source_line next_line, done_line; /* path NULL: unknown */
+
+	struct model_own *own; /* caches; model_own.h */
 };
 
 /* NULL: *@why as trace_open. */
@@ -76,9 +78,8 @@ const struct exec *model_exec(const struct model *m, uint32_t number); /* NULL: 
 /* Whose stack does @addr lie in (hi included)? On a shared stack: that of the resident.
  * NO_EXEC: nobody's. For colours. */
 uint32_t model_owner(const struct model *m, uint64_t addr);
-/* "alice's stack+0x30 from top", "alice's context.rbx", "co_resume+0x2e", "save_buffer of
- * bob+0x10", "": what an address is. With @is_symbolic also what stands in for the number
- * wherever one is shown: "S1-0x30". */
+/* "alice's stack, top-0x30", "alice's context.rbx", "alice's co.state", "alice's
+ * save_buffer+0x10", "co_resume+0x2e", "": what an address is. */
 char *model_describe(const struct model *m, uint64_t value, char *text, size_t len);
 
 /* A read_fn; @arg is a struct exec_view: memory as that exec will find it when it runs
@@ -100,10 +101,12 @@ uint64_t model_next_over(struct model *m, uint64_t t, int direction);   /* line,
 uint64_t model_next_call(struct model *m, uint64_t t, int direction);   /* next call or return */
 uint64_t model_next_swap(const struct model *m, uint64_t t, int direction); /* entry of a swap */
 uint64_t model_next_event(const struct model *m, uint64_t t, int direction, uint32_t kinds /* bits; 0 all */);
-/* When was the word at @addr last changed before t (or next, after t)? */
+/* When was the word at @addr last changed before t (or next, after t)? The state right
+ * after that step. A word that only became known then (a snapshot) counts. */
 uint64_t model_word_change(struct model *m, uint64_t t, uint64_t addr, int direction);
 uint64_t model_reg_change(struct model *m, uint64_t t, enum reg r, int direction);
-/* The first state from @t on (or back) whose rip lies in function @name. */
+/* The next state after @t (or before it) that is the entry of function @name: its first
+ * instruction, or behind a gap any of its instructions. */
 uint64_t model_find_function(struct model *m, uint64_t t, const char *name, int direction);
 /* A place in words: "1234", "t:1234", "switch:3" (entry of the 3rd swap, from 1), "rsp:3"
  * (right after rsp changed hands there), "arrive:3", "func:leaf#2", "save#1", "create#2"
