@@ -61,13 +61,17 @@ const struct source_text *source_text(struct symbols *s, const char *path); /* N
 /* Bytes of code, from the files. Returns how many, 0: none. */
 size_t symbols_code(struct symbols *s, uint64_t addr, uint8_t *to, size_t len);
 
+/* The word at @addr, if the program cannot change it: from the file, as relocated. */
+bool symbols_constant(struct symbols *s, uint64_t addr, uint64_t *value);
+
 /* Where the debug information says that @field of struct @type lies. */
 bool symbols_field(struct symbols *s, const char *type, const char *field, uint32_t *offset, uint32_t *size);
 
 /* --- frames --------------------------------------------------------------------------- */
 
 struct frame {
-	uint64_t pc, cfa; /* cfa: rsp before the call; the frame's bytes are below it */
+	uint64_t pc, cfa; /* cfa: rsp before the call; the frame's bytes are below it. At a seam: the
+			   * top of its own stack */
 	uint64_t rbp;     /* as in this frame; 0 if unknown */
 	uint64_t return_at; /* where the return address to the next frame lies: cfa - 8; 0: none
 	                     * (a seam: the switch, the entry of a coroutine) */
