@@ -11,7 +11,7 @@
 
 #include "memory.h"
 
-enum { DWARF_REGS = 17, DWARF_RBX = 3, DWARF_RBP = 6, DWARF_RSP = 7, DWARF_RIP = 16 };
+enum { DWARF_REGS = 17, DWARF_RAX = 0, DWARF_RBX = 3, DWARF_RBP = 6, DWARF_RSP = 7, DWARF_RIP = 16 };
 
 /* The registers of one frame, by DWARF's numbers (psABI, figure 3.36). */
 struct machine {

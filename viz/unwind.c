@@ -105,7 +105,8 @@ static enum outcome caller_register(const struct rules *r, struct machine *m, in
 
 	if (dwarf_frame_register(r->frame, number, room, &ops, &n))
 		return FAILED;
-	if (n == 0 && ops) /* undefined */
+	/* libdw 0.188 believes that rax is kept across calls and rbx is not. */
+	if (n == 0 && (number == DWARF_RAX || (ops && number != DWARF_RBX))) /* undefined */
 		return UNKNOWN;
 	if (n == 0) { /* the same value */
 		*value = m->regs[number];
