@@ -253,22 +253,22 @@ static void take_symbol(struct symbols *s, struct module *m, int i)
 	GElf_Sym sym;
 	GElf_Addr addr;
 	GElf_Word index;
-	Elf *elf;
-	const char *text = dwfl_module_getsym_info(m->mod, i, &sym, &addr, &index, &elf, NULL);
+	Elf *elf = NULL;
+	Dwarf_Addr bias = 0;
+	const char *text = dwfl_module_getsym_info(m->mod, i, &sym, &addr, &index, &elf, &bias);
 	int type = text ? GELF_ST_TYPE(sym.st_info) : STT_SECTION;
 
 	if (!text || !*text || sym.st_shndx == SHN_UNDEF || type == STT_SECTION || type == STT_FILE || type == STT_TLS)
 		return;
 
-	Dwarf_Addr at = addr, bias = 0;
-	Elf_Scn *section = dwfl_module_address_section(m->mod, &at, &bias);
+	Elf_Scn *section = elf && index < SHN_LORESERVE ? elf_getscn(elf, index) : NULL;
 	GElf_Shdr shdr;
 
-	if (!section || !gelf_getshdr(section, &shdr))
+	if (!section || !gelf_getshdr(section, &shdr) || addr - bias - shdr.sh_addr >= shdr.sh_size)
 		return;
 
 	bool is_code = shdr.sh_flags & SHF_EXECINSTR;
-	uint64_t end = addr - at + shdr.sh_size;
+	uint64_t end = shdr.sh_addr + bias + shdr.sh_size;
 
 	if (type == STT_NOTYPE && !is_code) /* _end and the like */
 		return;
