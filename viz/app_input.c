@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Keys and the mouse: what they mean depends on what is going on. */
+#include "app.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- a line being typed ------------------------------------------------------------------- */
+
+/* Take the last character of app.input off. */
+static void rub_out(struct app *app)
+{
+	size_t n = strlen(app->input);
+
+	while (n > 0 && ((unsigned char)app->input[--n] & 0xc0) == 0x80)
+		;
+	app->input[n] = 0;
+}
+
+/* True: the line is complete. */
+static bool edit(struct app *app, uint32_t key)
+{
+	char bytes[5];
+
+	if (key == K_ENTER || key == '\r')
+		return true;
+	if (key == K_BACKSPACE || key == 8 || key == K_DELETE)
+		rub_out(app);
+	else if (key == ('U' & 31))
+		app->input[0] = 0;
+	else if (key >= ' ' && key < K_FIRST && strlen(app->input) + (size_t)utf8_put(key, bytes) < sizeof(app->input))
+		strcat(app->input, bytes);
+	return false;
+}
+
+static void prompt_key(struct app *app, uint32_t key)
+{
+	static const struct { char prompt; enum command command; } all[] = {
+		{ ':', CMD_PROMPT }, { '/', CMD_SEARCH }, { 'x', CMD_EXPORT },
+	};
+	char words[sizeof(app->input)];
+
+	if (key == K_ESC || key == ('C' & 31) || (key == K_BACKSPACE && !app->input[0])) {
+		app->mode = MODE_KEYS;
+		return;
+	}
+	if (!edit(app, key))
+		return;
+	app->mode = MODE_KEYS;
+	memcpy(words, app->input, sizeof(words));
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].prompt == app->prompt)
+			app_update(app, all[i].command, words);
+}
+
+static void mark_key(struct app *app, uint32_t key)
+{
+	enum command command = app->mode == MODE_MARK ? CMD_MARK : CMD_GO_MARK;
+	char letter[5];
+
+	app->mode = MODE_KEYS;
+	if (key == K_ESC || key >= K_FIRST)
+		return;
+	utf8_put(key, letter);
+	app_update(app, command, letter);
+}
+
+static void exam_key(struct app *app, uint32_t key)
+{
+	if (key == K_ESC || key == ('C' & 31)) {
+		app->mode = MODE_KEYS;
+		app_tell(app, "exam: %u of %u right", app->exam_right, app->exam_asked);
+	} else if (edit(app, key)) {
+		exam_answer(app);
+	}
+}
+
+/* The text on top scrolls; any other key takes it away. */
+static void overlay_key(struct app *app, uint32_t key)
+{
+	switch (key) {
+	case K_DOWN: case 'j': app->overlay_scroll++; break;
+	case K_UP: case 'k':   app->overlay_scroll--; break;
+	case K_PAGE_DOWN: case K_SPACE: app->overlay_scroll += 10; break;
+	case K_PAGE_UP:        app->overlay_scroll -= 10; break;
+	case K_HOME:           app->overlay_scroll = 0; break;
+	default:               app->mode = MODE_KEYS;
+	}
+	if (app->overlay_scroll < 0)
+		app->overlay_scroll = 0;
+}
+
+void app_key(struct app *app, uint32_t key)
+{
+	app->message[0] = 0;
+	app->wish = WISH_NONE;
+	switch (app->mode) {
+	case MODE_PROMPT:  prompt_key(app, key); break;
+	case MODE_MARK:
+	case MODE_GO_MARK: mark_key(app, key); break;
+	case MODE_OVERLAY: overlay_key(app, key); break;
+	case MODE_EXAM:    exam_key(app, key); break;
+	case MODE_KEYS: {
+		enum command command = command_of_key(key);
+		if (command == CMD_NONE && key != K_NONE)
+			app_fail(app, "this key does nothing; ? shows those that do");
+		app_update(app, command, NULL);
+	}
+	}
+}
+
+/* --- the mouse ------------------------------------------------------------------------------ */
+
+static bool is_in(struct rect r, int x, int y)
+{
+	return x >= r.x && x < r.x + r.w && y >= r.y && y < r.y + r.h;
+}
+
+/* N_VIEWS: none. Of two that share an edge, the later one. */
+static int view_at(const struct app *app, int x, int y)
+{
+	for (int v = N_VIEWS - 1; v >= 0; v--)
+		if (is_in(app->shown.view[v], x, y))
+			return v;
+	return N_VIEWS;
+}
+
+/* The timeline shows the whole trace from its left to its right edge. */
+static void seek_on_timeline(struct app *app, int x)
+{
+	struct rect r = app->shown.view[VIEW_TIMELINE];
+	int64_t w = r.w - 3, at = x - r.x - 1;
+
+	at = at < 0 ? 0 : at > w ? w : at;
+	app_go(app, w > 0 ? (uint64_t)((double)app->model->last * (double)at / (double)w) : 0);
+}
+
+void app_mouse(struct app *app, struct mouse mouse)
+{
+	int v = view_at(app, mouse.x, mouse.y), by = mouse.what == MOUSE_WHEEL_UP ? -1 : +1;
+
+	app->message[0] = 0;
+	app->wish = WISH_NONE;
+	if (app->mode == MODE_OVERLAY) {
+		if (mouse.what == MOUSE_CLICK)
+			app->mode = MODE_KEYS;
+		else
+			overlay_key(app, by < 0 ? K_UP : K_DOWN);
+		return;
+	}
+	if (app->mode != MODE_KEYS || v == N_VIEWS)
+		return;
+	if (mouse.what != MOUSE_CLICK) {
+		if (v == VIEW_TIMELINE)
+			app_update(app, by < 0 ? CMD_STEP_BACK : CMD_STEP, NULL);
+		else
+			app->ui.scroll[v] += by;
+		return;
+	}
+	app->ui.focus = (enum view_id)v;
+	if (v == VIEW_TIMELINE)
+		seek_on_timeline(app, mouse.x);
+}
