@@ -16,6 +16,7 @@ struct cast {
 	FILE *f;
 	struct grid last;
 	bool has_last;
+	int w, h; /* that a player has been told */
 	bool has_failed;
 };
 
@@ -52,6 +53,8 @@ struct cast *cast_create(const char *path, int w, int h, const char *title)
 		free(c);
 		return NULL;
 	}
+	c->w = w;
+	c->h = h;
 	fprintf(c->f, "{\"version\": 2, \"width\": %d, \"height\": %d, \"title\": ", w, h);
 	put_string(c->f, title);
 	fputs(", \"env\": {\"TERM\": \"xterm-256color\"}}\n", c->f);
@@ -83,8 +86,10 @@ void cast_frame(struct cast *c, double seconds, const struct grid *g, enum palet
 	if (!c->has_last)
 		fputs("\033[?25l", f); /* there is no cursor to see */
 	export_ansi_change(f, c->has_last ? &c->last : NULL, g, palette);
-	if (c->has_last && (c->last.w != g->w || c->last.h != g->h)) {
+	if (c->w != g->w || c->h != g->h) {
 		snprintf(size, sizeof(size), "%dx%d", g->w, g->h);
+		c->w = g->w;
+		c->h = g->h;
 		put_event(c, seconds, "r", size);
 	}
 	if (fclose(f) == 0)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* coviz: record a program's switches between coroutines, and travel through the recording. */
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd_record.h"
+#include "export.h"
+#include "keeper.h"
+#include "options.h"
+#include "script.h"
+#include "session.h"
+#include "terminal.h"
+
+static const char version[] = "coviz 0.1.0";
+
+/* --- a session from options ------------------------------------------------------------------- */
+
+static int fail(const char *what, const char *why)
+{
+	fprintf(stderr, "coviz: %s%s%s\n", what ? what : "", what ? ": " : "", why ? why : "no memory");
+	return 1;
+}
+
+/* The trace, or the program that makes one. 0, or the status to exit with. */
+static int open_model(struct session *s, const struct options *o, struct model **model)
+{
+	char *why = NULL;
+	int status = 0;
+
+	if (!o->trace) {
+		struct record_options record = o->record;
+		record.is_quiet = record.has_no_input = true; /* the terminal is ours; its output has a pane */
+		s->live = live_start(&record, &why);
+		if (!s->live)
+			status = fail(NULL, why);
+	}
+	if (status == 0) {
+		*model = model_open(o->trace ? o->trace : live_path(s->live), &why);
+		if (!*model)
+			status = fail(NULL, why);
+	}
+	free(why);
+	return status;
+}
+
+/* A live program may have to run on to get there. */
+static int go_to_start(struct session *s, const char *place)
+{
+	struct model *m = s->app.model;
+	char *why = NULL;
+	uint64_t t = 0;
+	int status = 0;
+
+	while (!model_place(m, place, &t, &why) && s->live && live_more(s->live, m, 4096)) {
+		free(why);
+		why = NULL;
+	}
+	s->app.live_end = s->live ? live_end(s->live) : NULL;
+	s->app.is_live = s->live && !s->app.live_end;
+	if (!model_place(m, place, &t, &why))
+		status = fail("--at", why);
+	else if (!app_go(&s->app, t))
+		status = fail(NULL, s->app.message);
+	free(why);
+	return status;
+}
+
+static enum palette palette_of(const struct options *o)
+{
+	return o->color == COLOR_NEVER ? PALETTE_MONO : o->color == COLOR_EIGHT ? PALETTE_8 :
+	       o->is_big ? PALETTE_CONTRAST : PALETTE_256;
+}
+
+static void set_up(struct session *s, const struct options *o)
+{
+	struct ui *ui = &s->app.ui;
+	const char *damage = trace_damage(s->app.model->trace);
+
+	ui->is_raw = o->is_raw;
+	ui->is_asm = o->is_asm;
+	ui->is_big = o->is_big;
+	ui->is_zoomed = o->is_zoomed;
+	if (o->is_zoomed)
+		ui->focus = o->zoom;
+	s->palette = palette_of(o);
+	s->marked = -1;
+	s->app.is_live = s->live != NULL;
+	if (damage)
+		app_fail(&s->app, "%s", damage);
+}
+
+static int dump(const struct session *s, const char *name)
+{
+	enum export_kind kind = EXPORT_TEXT;
+
+	export_kind_named(name, &kind);
+	if (export_to_file(strchr(name, '.') && strcmp(name, "dark.svg") != 0 ? name : "-", &s->grid, kind, s->palette) == 0)
+		return 0;
+	return fail(name, strerror(errno));
+}
+
+static int play_script(struct session *s, const char *path)
+{
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+
+	if (!f)
+		return fail(path, strerror(errno));
+	int status = script_run(s, f, path);
+	if (f != stdin)
+		fclose(f);
+	return status;
+}
+
+/* Without a terminal: a script, a dump, or both. */
+static int run_headless(struct session *s, const struct options *o)
+{
+	const char *damage = trace_damage(s->app.model->trace);
+	int status = 0;
+
+	if (damage)
+		fprintf(stderr, "coviz: %s\n", damage);
+	if (o->script)
+		status = play_script(s, o->script);
+	if (status == 0 && o->dump) {
+		session_draw(s);
+		status = dump(s, o->dump);
+	}
+	return status;
+}
+
+static int run_session(struct session *s, const struct options *o)
+{
+	bool is_headless = o->dump || o->script;
+	int w = o->w ? o->w : 120, h = o->h ? o->h : 36, status;
+
+	if (grid_init(&s->grid, w, h) != 0)
+		return fail(NULL, "no memory");
+	s->grid.is_ascii = o->is_ascii || (!is_headless && strcmp(nl_langinfo(CODESET), "UTF-8") != 0);
+	if (o->cast && !(s->cast = cast_create(o->cast, w, h, trace_info(s->app.model->trace)->command)))
+		return fail(o->cast, strerror(errno));
+	status = is_headless ? run_headless(s, o) : terminal_run(s, o->color);
+	if (s->cast && cast_close(s->cast) != 0 && status == 0)
+		status = fail(o->cast, strerror(errno));
+	return status;
+}
+
+static int view(void *arg)
+{
+	const struct options *o = arg;
+	struct session s = { 0 };
+	struct model *model = NULL;
+	int status = open_model(&s, o, &model);
+
+	if (status == 0) {
+		app_init(&s.app, model);
+		set_up(&s, o);
+		status = o->at ? go_to_start(&s, o->at) : 0;
+		if (status == 0)
+			status = run_session(&s, o);
+		app_free(&s.app);
+		model_free(model);
+	}
+	live_finish(s.live);
+	grid_free(&s.grid);
+	return status;
+}
+
+/* --- the command line --------------------------------------------------------------------------- */
+
+static int help(const char *topic)
+{
+	struct help_line lines[HELP_LINES_MAX];
+
+	if (topic && strcmp(topic, "script") == 0) {
+		fputs(script_help, stdout);
+	} else if (topic && strcmp(topic, "keys") == 0) {
+		size_t n = help_lines(true, lines);
+		for (size_t i = 0; i < n; i++)
+			printf(lines[i].keys[0] ? "  %-17s %s\n" : "%s%s\n", lines[i].keys, lines[i].text);
+	} else if (topic) {
+		fprintf(stderr, "coviz: help about keys, or about script; not about \"%s\"\n", topic);
+		return 2;
+	} else {
+		fputs(options_help, stdout);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	const char *first = argc > 1 ? argv[1] : "";
+	bool is_run = strcmp(first, "run") == 0;
+
+	setlocale(LC_CTYPE, "");
+	if (strcmp(first, "record") == 0)
+		return cmd_record(argc - 1, argv + 1);
+	if (strcmp(first, "help") == 0)
+		return help(argv[2]);
+	if (argc < 2) {
+		fprintf(stderr, "coviz: which recording? coviz T.cot, or coviz run -- PROGRAM; coviz --help tells more\n");
+		return 2;
+	}
+	if (!options_parse(&o, is_run ? argc - 1 : argc, is_run ? argv + 1 : argv, is_run))
+		return 2;
+	if (o.wants_help || o.wants_version)
+		return o.wants_help ? help(NULL) : puts(version) < 0;
+	if (o.color == COLOR_AUTO && getenv("NO_COLOR") && *getenv("NO_COLOR"))
+		o.color = COLOR_NEVER;
+	if (o.dump || o.script)
+		return view(&o);
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return fail(NULL, "this is no terminal; --dump txt writes the screen to standard output, --script FILE plays keys"), 2;
+	return keeper_run(view, &o);
+}
