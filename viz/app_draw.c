@@ -162,15 +162,18 @@ static void draw_help_line(struct pane p, int y, const struct help_line *line)
 	pane_text(p, x < 17 ? 18 : x + 1, y, ROLE_TEXT, 0, line->text);
 }
 
-/* In as many columns as fit; then line by line. */
+/* In as many columns as fit, and line by line if that is not enough. */
 static void draw_help(struct app *app, struct grid *g)
 {
-	enum { COLUMN = 76 };
+	enum { COLUMN = 57 };
 	struct help_line lines[HELP_LINES_MAX];
-	int n = (int)help_lines(g->is_ascii, lines), columns = g->w >= 2 * COLUMN + 4 ? 2 : 1;
+	int n = (int)help_lines(g->is_ascii, lines), columns = (g->w - 4) / COLUMN;
+
+	columns = columns < 1 ? 1 : columns > 3 ? 3 : columns;
+	while (columns > 1 && (n + columns - 2) / (columns - 1) + 3 <= g->h)
+		columns--;
 	int rows = (n + columns - 1) / columns;
 	struct pane p = draw_window(g, columns * COLUMN + 4, rows + 2, "Keys (any other key closes)");
-
 	app->overlay_scroll = clamp_scroll(app->overlay_scroll, rows, p.h);
 	for (int i = 0; i < n; i++) {
 		int y = i % rows - app->overlay_scroll;

@@ -20,16 +20,18 @@ enum { N_ROWS = sizeof(table) / sizeof(table[0]) };
 /* What can be typed after ':' and '/', and the mouse: help only. */
 static const struct help_line more_help[] = {
 	{ "", "After :" },
-	{ ":1234", "state 1234; +10 and -10 from here" },
-	{ ":switch:3", "the 3rd switch; rsp:3 its change of stacks, arrive:3 its end" },
-	{ ":func:leaf#2", "the 2nd entry of leaf; also save#1, create#2, end" },
-	{ ":b NAME", "on to where the function NAME is entered" },
-	{ ":bt", "the call frames of who runs" },
-	{ ":x/8gx rsp", "words of memory, at a register, a number or a function" },
-	{ ":p rsp", "the value of a register" },
+	{ "1234  +10  -10", "state 1234; from here on, back" },
+	{ "switch:3", "the 3rd switch, at its first step" },
+	{ "rsp:3  arrive:3", "its change of stacks; its end" },
+	{ "func:leaf#2", "the 2nd entry of function leaf" },
+	{ "save#1  end", "an event (create, resume, exit, ...)" },
+	{ "b NAME", "on to where NAME is entered" },
+	{ "bt", "the call frames of who runs" },
+	{ "x/8gx rsp", "8 words of memory; x/5i rip: code" },
+	{ "p rsp", "the value of a register" },
 	{ "", "Mouse" },
-	{ "click", "focus on a pane and choose a line; on the timeline: go there" },
-	{ "wheel", "scroll a pane; over the timeline: time" },
+	{ "click", "focus, choose a line; timeline: seek" },
+	{ "wheel", "scroll; over the timeline: time" },
 };
 
 static const struct {

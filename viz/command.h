@@ -30,29 +30,29 @@ enum key {
 	C(CMD_STEP_BACK, "Left h", "one instruction back") \
 	C(CMD_LINE, "Down j", "to the next source line") \
 	C(CMD_LINE_BACK, "Up k", "to the source line before") \
-	C(CMD_OVER, "n", "next line of this function: over calls") \
+	C(CMD_OVER, "n", "next line, not into calls") \
 	C(CMD_OVER_BACK, "N", "the same backwards") \
 	C(CMD_CALL, "}", "to the next call or return") \
 	C(CMD_CALL_BACK, "{", "to the call or return before") \
 	C(CMD_SWITCH, "]", "to the next switch") \
 	C(CMD_SWITCH_BACK, "[", "to the switch before") \
 	C(CMD_FIRST, "Home", "to the beginning") \
-	C(CMD_LAST, "End", "to the end (live: of what is recorded)") \
+	C(CMD_LAST, "End", "to the end of what is recorded") \
 	C(CMD_PLAY, "Space", "play, stop") \
 	C(CMD_PLAY_BACK, "r", "play backwards") \
 	C(CMD_FASTER, "+ =", "play faster") \
 	C(CMD_SLOWER, "- _", "play slower") \
 	G("Find") \
-	C(CMD_PROMPT, ":", "go to a place or do what a word says: see below") \
-	C(CMD_SEARCH, "/", "search a function, a coroutine, a piece of output") \
+	C(CMD_PROMPT, ":", "go to a place, or a word: see After :") \
+	C(CMD_SEARCH, "/", "search function, coroutine or output") \
 	C(CMD_AGAIN, "; Enter", "search the same again, onwards") \
 	C(CMD_AGAIN_BACK, ",", "search the same again, backwards") \
-	C(CMD_CHANGE_BACK, "w", "to where the chosen word or register last changed") \
-	C(CMD_CHANGE, "W", "to where it changes next") \
-	C(CMD_MARK, "m", "m and a letter: remember this place") \
-	C(CMD_GO_MARK, "'", "' and a letter: go there") \
+	C(CMD_CHANGE_BACK, "w", "last change of the chosen word") \
+	C(CMD_CHANGE, "W", "its next change") \
+	C(CMD_MARK, "m", "and a letter: remember this place") \
+	C(CMD_GO_MARK, "'", "and its letter: go there") \
 	G("Panes") \
-	C(CMD_FOCUS_1, "1", "to pane 1, coroutines; likewise 2 to 8") \
+	C(CMD_FOCUS_1, "1", "focus on pane 1; likewise 2 to 8") \
 	C(CMD_FOCUS_2, "2", NULL) \
 	C(CMD_FOCUS_3, "3", NULL) \
 	C(CMD_FOCUS_4, "4", NULL) \
@@ -65,15 +65,15 @@ enum key {
 	C(CMD_CHOOSE_UP, "S-Up C-Up K", "choose the line before") \
 	C(CMD_SCROLL_DOWN, "PgDn", "scroll the pane down") \
 	C(CMD_SCROLL_UP, "PgUp", "scroll the pane up") \
-	C(CMD_RESET, "Esc 0", "no line chosen, nothing scrolled, no zoom") \
+	C(CMD_RESET, "Esc 0", "undo choice, scrolling and zoom") \
 	G("Show") \
 	C(CMD_ASM, "Tab", "source or assembly") \
-	C(CMD_PIN, "c", "keep a coroutine's stack on the left: the next one, or none") \
-	C(CMD_DIFF, "d", "save_buffer: compare with the live stack") \
+	C(CMD_PIN, "c", "pin the next coroutine on the left") \
+	C(CMD_DIFF, "d", "save_buffer: compare with the stack") \
 	C(CMD_RAW, "a", "addresses as numbers or as places") \
-	C(CMD_PROJECTOR, "P", "projector: fewer panes, strong colours") \
-	C(CMD_EXPORT, "x", "write the screen to a file: .txt, .ansi or .svg") \
-	C(CMD_EXAM, "e", "exam: say what the next instruction will do to a register") \
+	C(CMD_PROJECTOR, "P", "projector: few panes, strong colours") \
+	C(CMD_EXPORT, "x", "write the screen to .svg, .txt, .ansi") \
+	C(CMD_EXAM, "e", "exam: predict the next instruction") \
 	C(CMD_HELP, "?", "this help") \
 	C(CMD_QUIT, "q C-c", "quit")
 

@@ -74,9 +74,10 @@ static void put_text(FILE *f, const struct cell *c, int n, int x, int y, uint32_
 		x += CELL_W;
 	if (n == 0)
 		return;
+	struct look look = palette_look(PALETTE_256, c->role, c->style);
 	fprintf(f, "<text x=\"%d\" y=\"%d\" textLength=\"%d\" fill=\"#%06x\"%s%s>", x, y + BASE, n * CELL_W, rgb,
-		c->style & STYLE_BOLD ? " font-weight=\"bold\"" : "",
-		c->style & STYLE_UNDERLINE ? " text-decoration=\"underline\"" : "");
+		look.is_bold ? " font-weight=\"bold\"" : "",
+		look.is_underlined ? " text-decoration=\"underline\"" : "");
 	for (int i = 0; i < n; i++)
 		put_character(f, c[i].ch);
 	fputs("</text>\n", f);

@@ -11,7 +11,7 @@
 struct role_look {
 	int16_t c256, c8, contrast; /* -1: the terminal's own */
 	int style;                  /* always */
-	int mono;                   /* style without colours, or with eight */
+	int mono;                   /* and where there are no colours, or eight */
 	uint32_t light, dark;       /* rgb on white, on dark */
 };
 
