@@ -3,8 +3,8 @@
  * The pane of the save_buffer: the bytes of a coroutine that is copied out, and the bytes
  * that now lie in their place.
  *
- *     bob: 344 bytes are here; 212 of them differ from the stack
- *     +0x00  fa 54 55 55 55 7f 00 00   ≠  e1 54 55 55 55 7f 00 00
+ *     344 bytes of bob; 212 differ (≠) from those of alice (S1) on the stack
+ *     +0x00  fa 54 55 55 55 7f 00 00≠e1 54 55 55 55 7f 00 00
  *
  * While a copy is under way, a bar says how much of it is done. That is counted, not
  * guessed: the words that are equal on both sides.
@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COMPARE_AT_MOST = 32 * 1024, EVENTS_AT_MOST = 256, MOST_PER_LINE = 16, BAR_LEN = 12 };
+enum { COMPARE_AT_MOST = 32 * 1024, EVENTS_AT_MOST = 256, BAR_LEN = 12 };
 
 /* What to show. */
 struct shown {
@@ -132,86 +132,109 @@ static uint64_t count_equal(struct model *m, const struct shown *s, uint64_t *lo
 
 /* --- drawing ---------------------------------------------------------------------------- */
 
-/* The first line. */
-static void summary(struct model *m, const struct shown *s, uint32_t there, struct pane p)
+/* The first lines. Returns how many. */
+static int summary(struct model *m, const struct shown *s, uint32_t there, struct pane p)
 {
 	uint64_t looked_at, equal = count_equal(m, s, &looked_at);
-	char text[160], tag[16];
+	char text[192], tag[16];
 	int role = exec_role(s->exec->number);
 
 	if (s->doing != AT_REST) {
-		int x = view_column(p, 0, 0, 7, role, STYLE_BOLD, "copied") ;
+		int x = pane_text(p, 0, 0, role, STYLE_BOLD, s->doing == SAVING ? "copied out " : "copied in "), n;
 
-		if (p.w < 30)
-			x = pane_text(p, 0, 0, role, STYLE_BOLD, s->doing == SAVING ? "out " : "in ");
-		view_bar(p, x, 0, BAR_LEN, equal, looked_at, role);
-		x = pane_printf(p, x + BAR_LEN + 1, 0, role, STYLE_BOLD, "%u %%",
+		n = p.w - x - 6 < BAR_LEN ? p.w - x - 6 : BAR_LEN;
+		view_bar(p, x, 0, n, equal, looked_at, role);
+		x = pane_printf(p, x + (n > 0 ? n + 1 : 0), 0, role, STYLE_BOLD, "%u %%",
 				looked_at ? (unsigned)(equal * 100 / looked_at) : 0);
-		snprintf(text, sizeof text, "  %s's %" PRIu64 " bytes %s", s->exec->name, s->len,
-			 s->doing == SAVING ? "from the stack into this buffer" : "from this buffer to the stack");
+		snprintf(text, sizeof text, "  %" PRIu64 " bytes of %s, %s", s->len, s->exec->name,
+			 s->doing == SAVING ? "stack → buffer" : "buffer → stack");
 		view_column(p, x, 0, p.w - x, ROLE_TEXT, 0, text);
-		return;
+		return 1;
 	}
 	if (there == NO_EXEC || there == s->exec->number)
-		snprintf(text, sizeof text, "%s's %" PRIu64 " bytes; on the stack %" PRIu64 " of them differ",
-			 s->exec->name, s->len, looked_at - equal);
+		snprintf(text, sizeof text, "%" PRIu64 " bytes of %s; %" PRIu64 " differ (≠) from what is on the stack",
+			 s->len, s->exec->name, looked_at - equal);
 	else
-		snprintf(text, sizeof text, "%s's %" PRIu64 " bytes; on the stack lies %s (%s): %" PRIu64 " differ",
-			 s->exec->name, s->len, exec_name(m, there), exec_tag(there, tag, sizeof tag),
-			 looked_at - equal);
+		snprintf(text, sizeof text, "%" PRIu64 " bytes of %s; %" PRIu64 " differ (≠) from those of %s (%s) on the stack",
+			 s->len, s->exec->name, looked_at - equal, exec_name(m, there), exec_tag(there, tag, sizeof tag));
+	if (p.h >= 8)
+		return pane_wrap(pane_inside(p, 0, 0, p.w, 3), role, 0, text);
 	view_column(p, 0, 0, p.w, role, 0, text);
+	return 1;
 }
 
+/* How a line is laid out: "+0x08 e4 03 00 ..  ≠ e4 03 .." */
 struct shape {
-	int per_line;
-	bool has_live; /* the stack's bytes beside */
+	int per_line, group; /* bytes; how many without a blank between them */
+	enum { ALONE, WITH_STACK, WITH_VALUE } beside;
+	int offset_len;
 };
+
+static int bytes_columns(const struct shape *s)
+{
+	return s->per_line * 2 + (s->per_line - 1) / s->group;
+}
+
+static int shape_columns(const struct shape *s)
+{
+	int one = s->offset_len + 1 + bytes_columns(s) + 1;
+
+	return s->beside == WITH_STACK ? one + bytes_columns(s) : s->beside == WITH_VALUE ? one + 9 : one;
+}
 
 static struct shape shape_for(const struct ui *ui, int w)
 {
-	static const struct { int w; struct shape shape; } fits[] = {
-		{ 8 + 16 * 3 + 3 + 16 * 3, { 16, true } },
-		{ 8 + 8 * 3 + 3 + 8 * 3, { 8, true } },
-		{ 8 + 16 * 3 + 2, { 16, false } },
-		{ 8 + 8 * 3 + 2, { 8, false } },
+	static const struct shape shapes[] = {
+		{ 16, 1, WITH_STACK, 8 }, { 8, 1, WITH_STACK, 6 }, { 8, 2, WITH_STACK, 6 }, { 8, 8, WITH_STACK, 4 },
+		{ 8, 1, WITH_VALUE, 6 },  { 8, 2, WITH_VALUE, 6 },  { 8, 8, WITH_VALUE, 4 },
+		{ 8, 1, ALONE, 6 },       { 8, 8, ALONE, 4 },       { 4, 4, ALONE, 4 },       { 2, 2, ALONE, 4 },
 	};
+	size_t n = sizeof shapes / sizeof shapes[0];
 
-	for (size_t i = 0; i < sizeof fits / sizeof fits[0]; i++)
-		if (w >= fits[i].w && (fits[i].shape.has_live <= ui->is_diff))
-			return fits[i].shape;
-	return (struct shape){ w >= 6 + 4 * 3 + 2 ? 4 : 2, false };
+	for (size_t i = 0; i < n; i++) {
+		if (shapes[i].beside == (ui->is_diff ? WITH_VALUE : WITH_STACK))
+			continue;
+		if (shape_columns(&shapes[i]) <= w)
+			return shapes[i];
+	}
+	return shapes[n - 1];
 }
 
-static void draw_line(struct model *m, const struct shown *s, const struct shape *shape, uint32_t there, uint64_t at,
-		      struct pane p, int y)
+static void draw_byte(struct pane p, int x, int y, bool is_known, uint8_t byte, bool differs, int role)
 {
-	int role = exec_role(s->exec->number), x;
-	bool is_different = false;
+	if (is_known)
+		pane_printf(p, x, y, differs ? role : ROLE_DIM, differs ? STYLE_BOLD : 0, "%02x", byte);
+	else
+		pane_text(p, x, y, ROLE_DIM, 0, "??");
+}
 
-	x = pane_printf(p, 0, y, ROLE_DIM, 0, "+0x%02" PRIx64 " ", at);
-	x = p.w >= 8 + 8 * 3 && x < 8 ? 8 : x;
+static void draw_line(struct model *m, const struct ui *ui, const struct shown *s, const struct shape *shape, uint32_t there,
+		      uint64_t at, struct pane p, int y)
+{
+	int x, n = bytes_columns(shape);
+	bool is_different = false;
+	uint64_t value;
+	char text[128];
+
+	snprintf(text, sizeof text, shape->offset_len > 4 ? "+0x%02" PRIx64 : "+%02" PRIx64, at);
+	x = pane_printf(p, 0, y, ROLE_DIM, 0, "%-*s ", shape->offset_len, text);
 	for (int i = 0; i < shape->per_line && at + (uint64_t)i < s->len; i++) {
 		uint8_t mine = 0, other = 0;
 		bool has_mine = memory_read(&m->state.memory, s->buffer + at + (uint64_t)i, &mine, 1);
 		bool has_other = memory_read(&m->state.memory, s->stack + at + (uint64_t)i, &other, 1);
 		bool differs = has_mine && has_other && mine != other;
-		int live_x = x + shape->per_line * 3 + 3 + i * 3;
+		int column = i * 2 + i / shape->group;
 
 		is_different |= differs;
-		if (has_mine)
-			pane_printf(p, x + i * 3, y, differs ? role : ROLE_DIM, differs ? STYLE_BOLD : 0, "%02x", mine);
-		else
-			pane_text(p, x + i * 3, y, ROLE_DIM, 0, "??");
-		if (!shape->has_live)
-			continue;
-		if (has_other)
-			pane_printf(p, live_x, y, differs ? exec_role(there) : ROLE_DIM, differs ? STYLE_BOLD : 0, "%02x",
-				    other);
-		else
-			pane_text(p, live_x, y, ROLE_DIM, 0, "??");
+		draw_byte(p, x + column, y, has_mine, mine, differs, exec_role(s->exec->number));
+		if (shape->beside == WITH_STACK)
+			draw_byte(p, x + n + 1 + column, y, has_other, other, differs, exec_role(there));
 	}
 	if (is_different)
-		pane_put(p, x + shape->per_line * 3, y, 0x2260, ROLE_TEXT, STYLE_BOLD);
+		pane_put(p, x + n, y, 0x2260, ROLE_TEXT, STYLE_BOLD);
+	if (shape->beside == WITH_VALUE && memory_read(&m->state.memory, s->buffer + at, &value, sizeof value))
+		view_column(p, x + n + 1, y, p.w - x - n - 1, value_role(m, value), 0,
+			    address_text(m, ui, value, text, sizeof text));
 }
 
 static bool has_shared_stack(const struct model *m)
@@ -248,8 +271,9 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	}
 	there = s.doing == AT_REST ? model_owner(m, s.exec->hi - 8) : s.exec->number;
 	if (p.h > 1) {
-		summary(m, &s, there, p);
-		p = pane_inside(p, 0, 1, p.w, p.h - 1);
+		int used = summary(m, &s, there, p);
+
+		p = pane_inside(p, 0, used, p.w, p.h - used);
 	}
 	n = s.len / (uint64_t)shape.per_line < INT16_MAX ? (int)(s.len / (uint64_t)shape.per_line) : INT16_MAX;
 	n += n < INT16_MAX && s.len % (uint64_t)shape.per_line != 0;
@@ -257,7 +281,7 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	for (int y = 0; y < p.h && first + y < n; y++) {
 		uint64_t at = (uint64_t)(first + y) * (uint64_t)shape.per_line;
 
-		draw_line(m, &s, &shape, there, at, p, y);
+		draw_line(m, ui, &s, &shape, there, at, p, y);
 		if (first + y == ui->cursor[VIEW_BUFFER]) {
 			pane_put(p, p.w - 1, y, 0x25c0, ROLE_FOCUS, 0);
 			ui->cursor_addr[VIEW_BUFFER] = s.buffer + at;

@@ -7,7 +7,8 @@
  * ▶ is by the CPU (its rsp), the word is what the library says. In the middle of a
  * switch the two differ for some instructions: that is what one is here to see.
  *
- * Columns are left out from the right when there is no room.
+ * When there is no room for all columns but height for it, each one takes two lines; else
+ * columns are left out from the right.
  */
 #include "view.h"
 
@@ -15,12 +16,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MARK = 1, NAME_MOST = 16, STATE_LEN = 9, USED_LEN = 7, BAR_LEN = 6, WHERE_LEN = 12, BY_LEN = 12, TIMES_LEN = 6,
+enum { MARK = 1, NAME_MOST = 16, STATE_LEN = 9, USED_LEN = 8, BAR_LEN = 5, WHERE_LEN = 12, BY_LEN = 12, TIMES_LEN = 6,
        LOOK_AT_MOST = 256 };
 
 struct columns {
 	int tag, name;
 	bool has_state, has_used, has_bar, has_where, has_by, has_times;
+	int lines; /* for each: 1 or 2 */
 };
 
 /* Room for @want more columns and a gap? Then they are taken from @left. */
@@ -34,7 +36,7 @@ static bool take(int *left, int want)
 
 static struct columns choose(const struct model *m, int w, int first, int h)
 {
-	struct columns c = { .tag = 2, .name = 4 };
+	struct columns c = { .tag = 2, .name = 4, .lines = 1 };
 	int left = w - MARK;
 
 	for (int y = 0; y < h && (size_t)(first + y) < m->n_execs; y++) {
@@ -117,6 +119,61 @@ static void bare(struct model *m, const struct ui *ui, const struct exec *e, str
 	view_column(p, x, y, p.w - x, e->is_on_cpu ? ROLE_TEXT : ROLE_DIM, 0, both);
 }
 
+static void used_text(const struct exec *e, char *text, size_t len)
+{
+	if (e->hi == 0 || e->rsp == 0)
+		snprintf(text, len, "-");
+	else if (used(e) < 100000)
+		snprintf(text, len, "%" PRIu64 " B", used(e));
+	else
+		snprintf(text, len, "%" PRIu64 " KiB", used(e) / 1024);
+}
+
+static void resumer_text(const struct model *m, const struct exec *e, char *text, size_t len)
+{
+	const struct co_info *by = e->info->resumer ? co_table_by_co(&m->table, e->info->resumer) : NULL;
+
+	text[0] = '\0';
+	if (by && by->is_main)
+		snprintf(text, len, "← main");
+	else if (by && by->name[0])
+		snprintf(text, len, "← %s", by->name);
+	else if (by)
+		snprintf(text, len, "← co %" PRIu32, by->id);
+}
+
+/* What is known beyond name and state. Alone on a line (of two), without columns. */
+static void facts(const struct model *m, const struct exec *e, const struct columns *c, uint64_t most, struct pane p,
+		  int x, int y)
+{
+	bool is_alone = c->lines == 2;
+	int role = exec_role(e->number);
+	char text[64], cell[96];
+
+	used_text(e, text, sizeof text);
+	snprintf(cell, sizeof cell, "%*s", is_alone ? 0 : USED_LEN, text);
+	if (is_alone || c->has_used)
+		x = view_column(p, x, y, is_alone ? view_columns(cell) : USED_LEN, ROLE_TEXT, 0, cell) + 1;
+	if (c->has_bar) {
+		if (e->trace && e->trace->kind != EXEC_MAIN)
+			view_bar(p, x, y, BAR_LEN, used(e), most, role);
+		x += BAR_LEN + 1;
+	}
+	if (is_alone || c->has_where)
+		x = view_column(p, x, y, is_alone ? view_columns(where(m, e)) : WHERE_LEN, e->is_out ? role : ROLE_DIM, 0,
+				where(m, e)) + 1;
+	resumer_text(m, e, text, sizeof text);
+	if (is_alone && x + view_columns(text) > p.w)
+		return;
+	if ((is_alone && text[0]) || c->has_by)
+		x = view_column(p, x, y, is_alone ? view_columns(text) : BY_LEN, ROLE_TEXT, 0, text) + 1;
+	if ((is_alone || c->has_times) && !e->info->is_main) {
+		snprintf(text, sizeof text, "x%" PRIu64, e->info->n_resumes);
+		if (x + view_columns(text) <= p.w || !is_alone)
+			view_column(p, x, y, TIMES_LEN, ROLE_DIM, 0, text);
+	}
+}
+
 static void line(struct model *m, const struct ui *ui, const struct exec *e, const struct columns *c, uint64_t most,
 		 struct pane p, int y)
 {
@@ -135,37 +192,10 @@ static void line(struct model *m, const struct ui *ui, const struct exec *e, con
 	if (c->has_state)
 		x = view_column(p, x, y, STATE_LEN, e->is_on_cpu ? ROLE_TEXT : ROLE_DIM, style,
 				e->state && e->state[0] ? e->state : "?") + 1;
-	if (c->has_used) {
-		if (e->hi == 0 || e->rsp == 0)
-			snprintf(text, sizeof text, "%*s", USED_LEN, "-");
-		else
-			snprintf(text, sizeof text, "%*" PRIu64, USED_LEN - 2, used(e));
-		if (e->hi != 0 && e->rsp != 0)
-			strcat(text, " B");
-		x = view_column(p, x, y, USED_LEN, ROLE_TEXT, 0, text) + 1;
-	}
-	if (c->has_bar) {
-		if (e->trace && e->trace->kind != EXEC_MAIN)
-			view_bar(p, x, y, BAR_LEN, used(e), most, role);
-		x += BAR_LEN + 1;
-	}
-	if (c->has_where)
-		x = view_column(p, x, y, WHERE_LEN, e->is_out ? role : ROLE_DIM, 0, where(m, e)) + 1;
-	if (c->has_by) {
-		const struct co_info *by = e->info->resumer ? co_table_by_co(&m->table, e->info->resumer) : NULL;
-
-		if (by) {
-			snprintf(text, sizeof text, "← %s", by->is_main ? "main" : by->name);
-			if (!by->is_main && !by->name[0])
-				snprintf(text, sizeof text, "← co %" PRIu32, by->id);
-			view_column(p, x, y, BY_LEN, ROLE_TEXT, 0, text);
-		}
-		x += BY_LEN + 1;
-	}
-	if (c->has_times && !e->info->is_main) {
-		snprintf(text, sizeof text, "×%" PRIu64, e->info->n_resumes);
-		view_column(p, x, y, TIMES_LEN, ROLE_DIM, 0, text);
-	}
+	if (c->lines == 2)
+		facts(m, e, c, most, p, MARK + c->tag + 1, y + 1);
+	else
+		facts(m, e, c, most, p, x, y);
 }
 
 static void header(const struct columns *c, struct pane p)
@@ -202,7 +232,13 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 		return;
 	}
 	c = choose(m, p.w, 0, n < 64 ? n : 64);
-	if (p.h > n && c.has_state) {
+	if (!c.has_times && p.h >= 2 * n) {
+		c.lines = 2;
+		c.has_state = true;
+		c.has_used = c.has_where = c.has_by = c.has_times = false;
+		c.has_bar = p.w >= 32;
+	}
+	if (p.h > n * c.lines && c.has_state && c.lines == 1) {
 		header(&c, p);
 		p = pane_inside(p, 0, 1, p.w, p.h - 1);
 	}
@@ -210,11 +246,13 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 		view_column(p, 0, p.h - 1, p.w, ROLE_BAD, 0, m->table.problem);
 		p = pane_inside(p, 0, 0, p.w, p.h - 1);
 	}
-	first = view_window(ui, VIEW_COROUTINES, n, p.h, current - p.h / 2);
+	first = view_window(ui, VIEW_COROUTINES, n, p.h / c.lines, current - p.h / c.lines / 2);
 	most = most_used(m, first, p.h);
-	for (int y = 0; y < p.h && first + y < n; y++) {
-		line(m, ui, &m->execs[first + y], &c, most, p, y);
-		if (first + y == ui->cursor[VIEW_COROUTINES])
+	for (int i = first; i < n && (i - first) * c.lines < p.h; i++) {
+		int y = (i - first) * c.lines;
+
+		line(m, ui, &m->execs[i], &c, most, p, y);
+		if (i == ui->cursor[VIEW_COROUTINES])
 			pane_put(p, p.w - 1, y, 0x25c0, ROLE_FOCUS, 0);
 	}
 }

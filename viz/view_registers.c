@@ -2,11 +2,12 @@
 /*
  * The pane of registers. First those that the switch saves, then the others:
  *
- *     *rsp S1-0x40 → S2-0x38     S1-0x40    S2-0x38    alice's stack
+ *     *rsp S1-0x40 → S2-0x38    bob's stack
+ *     *rbx 7                    =7           0
  *
- * old → new when the last step changed it; what the contexts of the two who are shown
- * hold, when there is room; in words what the value is. In a switch one sees here how
- * registers go into the one context and come from the other.
+ * old → new when the last step changed it; in words what the value is; in a switch and
+ * when there is room instead: what the contexts of the two who are shown hold, with = if
+ * the CPU has the same. So one sees registers go into the one and come from the other.
  */
 #include "view.h"
 
@@ -14,7 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_LEN = 7, VALUE_LEN = 16, ROOM_FOR_CONTEXTS = NAME_LEN + 4 * VALUE_LEN, N_SAVED = 8 };
+enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 43, N_SAVED = 8 };
+
+/* Of each of two columns with contexts. */
+static int context_len(int w)
+{
+	return w >= 56 ? 14 : 10;
+}
 
 static const enum reg order[] = {
 	/* saved by the switch */
@@ -88,101 +95,111 @@ static struct lost find_lost(struct model *m)
 
 static void contexts(struct model *m, const struct ui *ui, enum reg r, uint64_t now, struct pane p, int x, int y)
 {
-	for (int side = 0; side < 2; side++) {
+	for (int side = 0; side < 2; side++, x += context_len(p.w)) {
 		const struct exec *e = view_side(m, ui, side);
 		char text[128];
 		uint64_t value;
 
-		if (in_context(m, e, r, &value))
-			/* equal to what the CPU has: saved already, or loaded already */
-			view_column(p, x, y, VALUE_LEN - 1, value_role(m, value), value == now ? STYLE_BOLD : 0,
-				    value_text(m, ui, r, value, text, sizeof text));
-		x += VALUE_LEN;
+		if (!in_context(m, e, r, &value))
+			continue;
+		/* equal to what the CPU has: saved already, or loaded already */
+		pane_put(p, x, y, value == now ? '=' : ' ', ROLE_TEXT, STYLE_BOLD);
+		view_column(p, x + 1, y, context_len(p.w) - 2, value_role(m, value), value == now ? STYLE_BOLD : 0,
+			    value_text(m, ui, r, value, text, sizeof text));
 	}
 }
 
-static void meaning(struct model *m, uint64_t value, const char *shown, struct pane p, int x, int y)
+static void meaning(struct model *m, const struct ui *ui, uint64_t value, const char *shown, struct pane p, int x, int y)
 {
-	char text[160];
+	char text[160] = "";
+	uint32_t owner = value < 0x1000 ? NO_EXEC : model_owner(m, value);
 
 	if (value < 0x1000 || p.w - x < 6)
 		return;
-	model_describe(m, value, text, sizeof text);
+	if (owner != NO_EXEC && !ui->is_raw)
+		snprintf(text, sizeof text, "%s's stack", exec_name(m, owner));
+	else
+		model_describe(m, value, text, sizeof text);
 	if (strcmp(text, shown) != 0)
 		view_column(p, x, y, p.w - x, ROLE_DIM, 0, text);
+}
+
+/* "old → new", up to column @end. The new one must be seen: it is what counts. Returns
+ * the x behind it. */
+static int draw_value(struct model *m, const struct ui *ui, enum reg r, struct pane p, int x, int end, int y)
+{
+	uint64_t now = m->state.regs.r[r], before = m->state.regs_before.r[r];
+	bool is_changed = now != before && m->t > 0;
+	char old[128], new[128];
+	int n, room;
+
+	value_text(m, ui, r, now, new, sizeof new);
+	value_text(m, ui, r, before, old, sizeof old);
+	room = end - x - view_columns(new) - 3;
+	if (is_changed && room >= 3) {
+		n = view_columns(old) < room ? view_columns(old) : room;
+		x = view_column(p, x, y, n, ROLE_DIM, 0, old);
+		x = pane_text(p, x, y, ROLE_DIM, 0, " → ");
+	}
+	n = view_columns(new) < end - x ? view_columns(new) : end - x;
+	return view_column(p, x, y, n, value_role(m, now), is_changed ? STYLE_CHANGED : 0, new);
 }
 
 static void line(struct model *m, const struct ui *ui, enum reg r, const struct lost *lost, bool has_contexts,
 		 struct pane p, int y)
 {
-	uint64_t now = m->state.regs.r[r], before = m->state.regs_before.r[r];
-	bool is_changed = now != before && m->t > 0;
-	bool is_lost = lost->mask >> r & 1;
+	uint64_t now = m->state.regs.r[r];
+	bool is_changed = now != m->state.regs_before.r[r] && m->t > 0, is_lost = lost->mask >> r & 1;
 	char old[128], new[128];
-	int x, end = has_contexts ? NAME_LEN + 2 * VALUE_LEN : p.w;
+	int x = NAME_LEN;
 
 	pane_put(p, 0, y, is_saved(r) ? '*' : ' ', ROLE_DIM, 0);
-	pane_text(p, 1, y, is_lost ? ROLE_BAD : ROLE_TEXT, is_changed ? STYLE_BOLD : 0, reg_names[r]);
+	x = pane_text(p, 1, y, is_lost ? ROLE_BAD : ROLE_TEXT, is_changed ? STYLE_BOLD : 0, reg_names[r]) + 1;
+	x = x < NAME_LEN ? NAME_LEN : x;
 	value_text(m, ui, r, now, new, sizeof new);
-	x = r == REG_EFLAGS || r == REG_MXCSR || r == REG_X87CW ? NAME_LEN + 1 : NAME_LEN - 2;
 	if (is_lost) {
 		value_text(m, ui, r, lost->left_with.r[r], old, sizeof old);
 		x = pane_printf(p, x, y, ROLE_BAD, STYLE_BOLD, "%s", new);
 		pane_printf(p, x, y, ROLE_BAD, 0, " LOST: it left with %s", old);
 		return;
 	}
-	if (is_changed) {
-		value_text(m, ui, r, before, old, sizeof old);
-		/* the new one must be seen: it is what counts */
-		int room = end - x - view_columns(new) - 3;
-
-		if (room >= 3) {
-			int n = view_columns(old) < room ? view_columns(old) : room;
-
-			x = view_column(p, x, y, n, ROLE_DIM, 0, old);
-			x = pane_text(p, x, y, ROLE_DIM, 0, " → ");
-		}
-	}
-	{
-		int n = view_columns(new) < end - x ? view_columns(new) : end - x;
-
-		x = view_column(p, x, y, n, value_role(m, now), is_changed ? STYLE_CHANGED : 0, new);
-	}
+	x = draw_value(m, ui, r, p, x, has_contexts ? p.w - 2 * context_len(p.w) - 1 : p.w, y);
 	if (has_contexts) {
-		contexts(m, ui, r, now, p, end + 1, y);
-		x = end + 2 * VALUE_LEN;
-	} else if (p.w >= 60) {
-		x = x < 38 ? 38 : x;
+		contexts(m, ui, r, now, p, p.w - 2 * context_len(p.w), y);
+		return;
 	}
-	meaning(m, now, new, p, x + 1, y);
+	/* in one column if that is not far away */
+	if (p.w >= 56 && x < NAME_LEN + NOW_LEN)
+		x = NAME_LEN + NOW_LEN;
+	else if (p.w >= 34 && x < NAME_LEN + 15)
+		x = NAME_LEN + 15;
+	meaning(m, ui, now, new, p, x + 1, y);
 }
 
 static void header(struct model *m, const struct ui *ui, bool has_contexts, struct pane p)
 {
-	int x = NAME_LEN + 2 * VALUE_LEN + 1;
+	int x = p.w - 2 * context_len(p.w) + 1;
 
-	pane_text(p, 0, 0, ROLE_DIM, 0, "*saved by the switch");
-	if (!has_contexts)
-		return;
-	for (int side = 0; side < 2; side++, x += VALUE_LEN) {
+	pane_text(p, 0, 0, ROLE_DIM, 0, has_contexts ? "*saved by the switch" : "* the switch saves it");
+	for (int side = 0; has_contexts && side < 2; side++, x += context_len(p.w)) {
 		const struct exec *e = view_side(m, ui, side);
 		char tag[16], text[64];
 
 		if (!e)
 			continue;
-		snprintf(text, sizeof text, "in %s's context", exec_tag(e->number, tag, sizeof tag));
-		view_column(p, x, 0, VALUE_LEN - 1, exec_role(e->number), 0, text);
+		snprintf(text, sizeof text, "%s saved", exec_tag(e->number, tag, sizeof tag));
+		view_column(p, x, 0, context_len(p.w) - 2, exec_role(e->number), 0, text);
 	}
 }
 
 static void draw(struct model *m, struct ui *ui, struct pane p)
 {
-	bool has_contexts = p.w >= ROOM_FOR_CONTEXTS + 4 && m->layout && view_side(m, ui, 1);
+	bool has_contexts = m->is_in_swap && p.w >= ROOM_FOR_CONTEXTS && m->layout && view_side(m, ui, 1);
 	struct lost lost = find_lost(m);
 	int first;
 
 	ui->cursor_reg = N_REGS;
-	if (p.h > N_ORDER || (has_contexts && p.h > N_SAVED + 2)) {
+	if (p.h > N_SAVED + 2) {
 		header(m, ui, has_contexts, p);
 		p = pane_inside(p, 0, 1, p.w, p.h - 1);
 	}

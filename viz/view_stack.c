@@ -224,28 +224,31 @@ static char *offset_text(const struct ui *ui, const struct picture *c, uint64_t 
 	return text;
 }
 
-/* What the word at @line is, in words. "": nothing special. */
-static void what(struct model *m, const struct picture *c, const struct line *line, uint64_t value, char *text,
+/* What the word at @line is, in words; short ones for @room columns. "": nothing special. */
+static void what(struct model *m, const struct picture *c, const struct line *line, uint64_t value, int room, char *text,
 		 size_t len)
 {
 	const struct frame *f = line->frame >= 0 ? &c->frames[line->frame] : NULL;
-	char name[128];
+	char name[128] = "";
+	const char *is = "";
 
 	text[0] = '\0';
 	if (!f)
 		return;
-	if (line->addr == f->cfa - 8 && f->return_at == line->addr) {
-		snprintf(text, len, "returns to %s", function_name(m, value, name, sizeof name));
-		return;
-	}
-	if (line->addr == f->cfa - 16 && (size_t)line->frame + 1 < c->n_frames && value != 0 &&
-	    value == c->frames[line->frame + 1].rbp)
-		snprintf(text, len, "saved rbp");
+	if (line->addr == f->cfa - 8 && f->return_at == line->addr)
+		is = room >= 14 ? "return address" : "return";
+	else if (line->addr == f->cfa - 16 && (size_t)line->frame + 1 < c->n_frames && value != 0 &&
+		 value == c->frames[line->frame + 1].rbp)
+		is = room >= 9 ? "saved rbp" : "rbp";
 	if (line->is_first) {
-		uint64_t pc = f->pc - (line->frame > 0 && f->pc > 0); /* behind a call: ask for the call */
+		/* behind a call: the pc may already be another function's */
+		uint64_t pc = f->pc - (line->frame > 0 && f->pc > 0);
 
-		snprintf(text, len, "frame of %s", function_name(m, pc, name, sizeof name));
+		function_name(m, pc, name, sizeof name);
+		if (is[0] && room < view_columns(name) + 2 + view_columns(is))
+			is = "";
 	}
+	snprintf(text, len, "%s%s%s", name, name[0] && is[0] ? ", " : "", is);
 }
 
 static void draw_words(struct model *m, const struct ui *ui, const struct picture *c, const struct line *line,
@@ -266,27 +269,23 @@ static void draw_words(struct model *m, const struct ui *ui, const struct pictur
 		return;
 	}
 	address_text(m, ui, value, value_text, sizeof value_text);
-	what(m, c, line, value, what_text, sizeof what_text);
-	if (is_dead)
-		snprintf(what_text, sizeof what_text, "free");
 	role = is_dead ? ROLE_DIM : value_role(m, value);
 	if (is_changed(c, line->addr))
 		style = STYLE_CHANGED;
 	if (value_len > view_columns(value_text))
 		value_len = view_columns(value_text);
-	/* The value first; what it is gets the rest, and begins in one column if it can. */
+	/* The value first; what it is gets the rest, in one column if that is not far. */
 	view_column(p, x, y, value_len, role, style, value_text);
 	x += value_len + 1;
-	{
-		int column = MARK_LEN + 1 + 8 + 18;
-
-		if (x < column && p.w - column >= 16)
-			x = column;
-		else if (x < column - 6 && p.w - (column - 6) >= 12)
-			x = column - 6;
-	}
-	if (what_text[0] && p.w - x >= 4)
-		view_column(p, x, y, p.w - x, ROLE_DIM, 0, what_text);
+	if (x < MARK_LEN + 24 && p.w >= MARK_LEN + 24 + 14)
+		x = MARK_LEN + 24;
+	if (is_dead)
+		snprintf(what_text, sizeof what_text, "free");
+	else
+		what(m, c, line, value, p.w - x, what_text, sizeof what_text);
+	if (what_text[0] && p.w - x >= 3)
+		view_column(p, x, y, p.w - x, line->is_first && !is_dead ? exec_role(c->exec->number) : ROLE_DIM, 0,
+			    what_text);
 }
 
 static void draw_line(struct model *m, const struct ui *ui, const struct picture *c, const struct line *line,

@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMNS_PER_SWITCH = 6, MAX_ROWS = 64, LABEL_MOST = 14, EVENTS_PER_COLUMN = 32 };
+enum { COLUMNS_PER_SWITCH = 5, AROUND = 2, MAX_ROWS = 64, LABEL_MOST = 14, EVENTS_PER_COLUMN = 32 };
 
 /* Steps [from, to] on @w columns. */
 struct axis {
@@ -79,28 +79,29 @@ static uint32_t who_ran(const struct model *m, uint64_t t)
 	return m->swaps[i].hands != 0 && m->swaps[i].hands <= t ? m->swaps[i].to : m->swaps[i].from;
 }
 
-/* All of the trace if its switches can be told apart, else those around t. */
+/* All of the trace if its switches can be told apart here, else the steps around t: as
+ * many as give those switches that are near t COLUMNS_PER_SWITCH columns each. */
 static void choose_steps(const struct model *m, struct axis *a)
 {
-	size_t most = a->w > 0 ? (size_t)a->w / COLUMNS_PER_SWITCH + 1 : 1, first;
+	ptrdiff_t last = (ptrdiff_t)m->n_swaps - 1, k = m->swap < last ? m->swap : last;
+	ptrdiff_t lo = k > AROUND ? k - AROUND : 0, hi = k + AROUND < last ? k + AROUND : last;
+	uint64_t n, since;
 
 	a->from = 0;
 	a->to = m->last;
-	if (m->n_swaps <= most)
+	if (hi <= lo || a->w <= 0)
 		return;
-	first = m->swap < 0 ? 0 : (size_t)m->swap;
-	first = first > most / 2 ? first - most / 2 : 0;
-	if (first + most >= m->n_swaps)
-		first = m->n_swaps - most;
-	if (first > 0)
-		a->from = m->swaps[first].entry;
-	if (first + most < m->n_swaps)
-		a->to = m->swaps[first + most].entry;
-	/* t may lie far behind the last one shown */
-	if (m->t < a->from)
-		a->from = m->t;
-	if (m->t > a->to)
-		a->to = m->t;
+	n = m->swaps[hi].entry - m->swaps[lo].entry;
+	n = (uint64_t)((double)n / (double)(hi - lo) * a->w / COLUMNS_PER_SWITCH) + 1;
+	/* the switch before t is to be seen, too */
+	since = k >= 0 && m->t > m->swaps[k].entry ? m->t - m->swaps[k].entry : 0;
+	if (since > n / 2 - n / 8)
+		n = since + since / 2 < m->last ? 2 * (since + since / 4) : m->last;
+	if (n >= m->last)
+		return;
+	a->from = m->t > n / 2 ? m->t - n / 2 : 0;
+	a->to = m->last - a->from > n ? a->from + n : m->last;
+	a->from = a->to - n;
 }
 
 /* --- events --------------------------------------------------------------------------- */
