@@ -26,7 +26,7 @@ struct ui {
 	int scroll[N_VIEWS];  /* lines from where the view would show by itself; views clamp it */
 	int cursor[N_VIEWS];  /* a chosen line of those that the view has; -1: none. For "last change of this word" */
 	uint32_t pinned;      /* exec to show on the left, whoever swaps; NO_EXEC: none */
-	bool is_diff;         /* save_buffer beside the live stack, bytes that differ */
+	bool is_diff;         /* save_buffer: only the lines that differ from the live stack */
 	uint64_t marks[26]; bool has_mark[26];
 	char search[64];
 	/* what the views tell the app, set while drawing: */

@@ -6,6 +6,8 @@
  *     344 bytes of bob; 212 differ (≠) from those of alice (S1) on the stack
  *     +0x00  fa 54 55 55 55 7f 00 00≠e1 54 55 55 55 7f 00 00
  *
+ * The first COMPARE_AT_MOST bytes are shown: those nearest to rsp.
+ *
  * While a copy is under way, a bar says how much of it is done. That is counted, not
  * guessed: the words that are equal on both sides.
  */
@@ -166,7 +168,7 @@ static int summary(struct model *m, const struct shown *s, uint32_t there, struc
 /* How a line is laid out: "+0x08 e4 03 00 ..  ≠ e4 03 .." */
 struct shape {
 	int per_line, group; /* bytes; how many without a blank between them */
-	enum { ALONE, WITH_STACK, WITH_VALUE } beside;
+	bool has_stack;      /* the stack's bytes beside */
 	int offset_len;
 };
 
@@ -179,24 +181,20 @@ static int shape_columns(const struct shape *s)
 {
 	int one = s->offset_len + 1 + bytes_columns(s) + 1;
 
-	return s->beside == WITH_STACK ? one + bytes_columns(s) : s->beside == WITH_VALUE ? one + 9 : one;
+	return s->has_stack ? one + bytes_columns(s) : one;
 }
 
-static struct shape shape_for(const struct ui *ui, int w)
+static struct shape shape_for(int w)
 {
 	static const struct shape shapes[] = {
-		{ 16, 1, WITH_STACK, 8 }, { 8, 1, WITH_STACK, 6 }, { 8, 2, WITH_STACK, 6 }, { 8, 8, WITH_STACK, 4 },
-		{ 8, 1, WITH_VALUE, 6 },  { 8, 2, WITH_VALUE, 6 },  { 8, 8, WITH_VALUE, 4 },
-		{ 8, 1, ALONE, 6 },       { 8, 8, ALONE, 4 },       { 4, 4, ALONE, 4 },       { 2, 2, ALONE, 4 },
+		{ 16, 1, true, 8 }, { 8, 1, true, 6 }, { 8, 2, true, 6 }, { 8, 8, true, 4 },
+		{ 8, 1, false, 6 }, { 8, 8, false, 4 }, { 4, 4, false, 4 }, { 2, 2, false, 4 },
 	};
 	size_t n = sizeof shapes / sizeof shapes[0];
 
-	for (size_t i = 0; i < n; i++) {
-		if (shapes[i].beside == (ui->is_diff ? WITH_VALUE : WITH_STACK))
-			continue;
+	for (size_t i = 0; i < n; i++)
 		if (shape_columns(&shapes[i]) <= w)
 			return shapes[i];
-	}
 	return shapes[n - 1];
 }
 
@@ -208,33 +206,58 @@ static void draw_byte(struct pane p, int x, int y, bool is_known, uint8_t byte, 
 		pane_text(p, x, y, ROLE_DIM, 0, "??");
 }
 
-static void draw_line(struct model *m, const struct ui *ui, const struct shown *s, const struct shape *shape, uint32_t there,
-		      uint64_t at, struct pane p, int y)
+/* The byte at @at on both sides. True: both are known, and they differ. */
+struct pair {
+	uint8_t saved, live;
+	bool has_saved, has_live;
+};
+
+static bool differs(struct model *m, const struct shown *s, uint64_t at, struct pair *b)
+{
+	*b = (struct pair){ 0 };
+	b->has_saved = memory_read(&m->state.memory, s->buffer + at, &b->saved, 1);
+	b->has_live = memory_read(&m->state.memory, s->stack + at, &b->live, 1);
+	return b->has_saved && b->has_live && b->saved != b->live;
+}
+
+static void draw_line(struct model *m, const struct shown *s, const struct shape *shape, uint32_t there, uint64_t at,
+		      struct pane p, int y)
 {
 	int x, n = bytes_columns(shape);
 	bool is_different = false;
-	uint64_t value;
-	char text[128];
+	char text[32];
 
 	snprintf(text, sizeof text, shape->offset_len > 4 ? "+0x%02" PRIx64 : "+%02" PRIx64, at);
 	x = pane_printf(p, 0, y, ROLE_DIM, 0, "%-*s ", shape->offset_len, text);
 	for (int i = 0; i < shape->per_line && at + (uint64_t)i < s->len; i++) {
-		uint8_t mine = 0, other = 0;
-		bool has_mine = memory_read(&m->state.memory, s->buffer + at + (uint64_t)i, &mine, 1);
-		bool has_other = memory_read(&m->state.memory, s->stack + at + (uint64_t)i, &other, 1);
-		bool differs = has_mine && has_other && mine != other;
 		int column = i * 2 + i / shape->group;
+		struct pair b;
+		bool is_other = differs(m, s, at + (uint64_t)i, &b);
 
-		is_different |= differs;
-		draw_byte(p, x + column, y, has_mine, mine, differs, exec_role(s->exec->number));
-		if (shape->beside == WITH_STACK)
-			draw_byte(p, x + n + 1 + column, y, has_other, other, differs, exec_role(there));
+		is_different |= is_other;
+		draw_byte(p, x + column, y, b.has_saved, b.saved, is_other, exec_role(s->exec->number));
+		if (shape->has_stack)
+			draw_byte(p, x + n + 1 + column, y, b.has_live, b.live, is_other, exec_role(there));
 	}
 	if (is_different)
 		pane_put(p, x + n, y, 0x2260, ROLE_TEXT, STYLE_BOLD);
-	if (shape->beside == WITH_VALUE && memory_read(&m->state.memory, s->buffer + at, &value, sizeof value))
-		view_column(p, x + n + 1, y, p.w - x - n - 1, value_role(m, value), 0,
-			    address_text(m, ui, value, text, sizeof text));
+}
+
+/* Which lines to show, by their first byte: all, or with ui->is_diff those that differ. */
+static int choose_lines(struct model *m, const struct ui *ui, const struct shown *s, int per_line, uint32_t *lines)
+{
+	int n = 0;
+
+	for (uint64_t at = 0; at < s->len && at < COMPARE_AT_MOST; at += (uint64_t)per_line) {
+		bool is_wanted = !ui->is_diff;
+		struct pair b;
+
+		for (int i = 0; !is_wanted && i < per_line && at + (uint64_t)i < s->len; i++)
+			is_wanted = differs(m, s, at + (uint64_t)i, &b);
+		if (is_wanted)
+			lines[n++] = (uint32_t)at;
+	}
+	return n;
 }
 
 static bool has_shared_stack(const struct model *m)
@@ -259,7 +282,8 @@ static void nothing(const struct model *m, struct pane p)
 static void draw(struct model *m, struct ui *ui, struct pane p)
 {
 	struct shown s = choose(m, ui);
-	struct shape shape = shape_for(ui, p.w);
+	static uint32_t lines[COMPARE_AT_MOST / 2];
+	struct shape shape = shape_for(p.w);
 	uint32_t there;
 	int n, first;
 
@@ -275,13 +299,12 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 
 		p = pane_inside(p, 0, used, p.w, p.h - used);
 	}
-	n = s.len / (uint64_t)shape.per_line < INT16_MAX ? (int)(s.len / (uint64_t)shape.per_line) : INT16_MAX;
-	n += n < INT16_MAX && s.len % (uint64_t)shape.per_line != 0;
+	n = choose_lines(m, ui, &s, shape.per_line, lines);
 	first = view_window(ui, VIEW_BUFFER, n, p.h, 0);
 	for (int y = 0; y < p.h && first + y < n; y++) {
-		uint64_t at = (uint64_t)(first + y) * (uint64_t)shape.per_line;
+		uint64_t at = lines[first + y];
 
-		draw_line(m, ui, &s, &shape, there, at, p, y);
+		draw_line(m, &s, &shape, there, at, p, y);
 		if (first + y == ui->cursor[VIEW_BUFFER]) {
 			pane_put(p, p.w - 1, y, 0x25c0, ROLE_FOCUS, 0);
 			ui->cursor_addr[VIEW_BUFFER] = s.buffer + at;
