@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is said, in this order: what the step means for a whole execution (an event), then
+ * what the instruction has done. All from the processor's state and the trace's events;
+ * which line of which file the instruction stands in makes no difference.
+ */
+#include "say.h"
+
+#include "sentence.h"
+
+/* "in f, on alice's stack" */
+static void add_where(struct sentence *s)
+{
+	struct model *m = s->m;
+	struct words w;
+
+	add(s, "in %s", value_words(m, reg_now(m, REG_RIP), &w));
+	if (m->current != NO_EXEC)
+		add(s, ", on %s's stack", who(m, m->current));
+}
+
+static void say_beginning(struct sentence *s)
+{
+	add(s, "The recording begins here, ");
+	add_where(s);
+	add(s, ".");
+}
+
+/* Nothing is known of what lies between: only from where to where. */
+static void say_gap(struct sentence *s)
+{
+	struct model *m = s->m;
+	uint32_t before = model_owner(m, reg_before(m, REG_RSP));
+	struct words from, to;
+
+	value_words(m, reg_before(m, REG_RIP), &from);
+	value_words(m, reg_now(m, REG_RIP), &to);
+	if (m->current == NO_EXEC)
+		add(s, "Not recorded: the program ran on from %s to %s.", from.text, to.text);
+	else if (before == m->current || before == NO_EXEC)
+		add(s, "Not recorded: %s ran on from %s to %s.", who(m, m->current), from.text, to.text);
+	else
+		add(s, "Not recorded: %s ran on from %s; now %s runs, in %s.", who(m, before), from.text,
+		    who(m, m->current), to.text);
+}
+
+char *say(struct model *m, char *text, size_t len)
+{
+	struct sentence s = { m, text, len, 0 };
+
+	if (!len)
+		return text;
+	*text = 0;
+	if (m->t == 0) {
+		say_beginning(&s);
+		return text;
+	}
+	if (say_events(&s))
+		return text;
+	if (s.n)
+		add(&s, " ");
+	if (m->state.flags & STEP_IS_GAP)
+		say_gap(&s);
+	else if (m->done.len == 0)
+		add(&s, "An instruction was executed that cannot be decoded.");
+	else if (!say_switching(&s))
+		say_instruction(&s);
+	return text;
+}

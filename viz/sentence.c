@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* Words for values and places. */
+#include "sentence.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void add(struct sentence *s, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	if (s->n + 1 >= s->len)
+		return;
+	va_start(args, format);
+	n = vsnprintf(s->text + s->n, s->len - s->n, format, args);
+	va_end(args);
+	if (n > 0)
+		s->n += (size_t)n < s->len - s->n ? (size_t)n : s->len - s->n - 1;
+}
+
+const char *who(const struct model *m, uint32_t number)
+{
+	const struct exec *e = number == NO_EXEC ? NULL : model_exec(m, number);
+	size_t n;
+	const struct trace_exec *execs = trace_execs(m->trace, &n);
+
+	if (e)
+		return e->name;
+	return number < n && *execs[number].name ? execs[number].name : "somebody";
+}
+
+const char *value_words(const struct model *m, uint64_t value, struct words *w)
+{
+	/* Small numbers are numbers, whatever is mapped there. */
+	if (value < 0x1000 || !*model_describe(m, value, w->text, sizeof w->text))
+		snprintf(w->text, sizeof w->text, "0x%llx", (unsigned long long)value);
+	return w->text;
+}
+
+const char *place_words(const struct model *m, uint64_t addr, struct words *w)
+{
+	if (!*model_describe(m, addr, w->text, sizeof w->text))
+		snprintf(w->text, sizeof w->text, "address 0x%llx", (unsigned long long)addr);
+	return w->text;
+}
+
+/* --- operands --------------------------------------------------------------------- */
+
+bool operand_address(const struct model *m, size_t i, uint64_t *addr)
+{
+	const struct insn *insn = &m->done;
+
+	if (i >= insn->n_mem || insn->mem[i].is_in_segment || !insn->mem[i].size)
+		return false;
+	*addr = insn_mem_address(&insn->mem[i], &m->state.regs_before, m->done_at + insn->len);
+	return true;
+}
+
+const struct insn_mem *operand_written(const struct model *m, uint64_t *addr)
+{
+	for (size_t i = 0; i < m->done.n_mem; i++)
+		if (m->done.mem[i].is_written && operand_address(m, i, addr))
+			return &m->done.mem[i];
+	return NULL;
+}
+
+const struct insn_mem *operand_read(const struct model *m, uint64_t *addr)
+{
+	for (size_t i = 0; i < m->done.n_mem; i++)
+		if (m->done.mem[i].is_read && operand_address(m, i, addr))
+			return &m->done.mem[i];
+	return NULL;
+}
+
+bool bytes_now(const struct model *m, uint64_t addr, size_t size, uint64_t *value)
+{
+	*value = 0;
+	return size <= sizeof *value && memory_read((void *)&m->state.memory, addr, value, size);
+}
+
+bool bytes_before(const struct model *m, uint64_t addr, size_t size, uint64_t *value)
+{
+	const struct trace_state *s = &m->state;
+	uint8_t bytes[8];
+
+	if (!bytes_now(m, addr, size, value))
+		return false;
+	memcpy(bytes, value, sizeof bytes);
+	for (size_t i = 0; i < s->n_before; i++) {
+		uint64_t word = s->before[i].addr;
+
+		if (word + 8 <= addr || word >= addr + size)
+			continue;
+		if (!s->was_known[i])
+			return false;
+		for (size_t k = 0; k < size; k++)
+			if (addr + k - word < 8)
+				bytes[k] = (uint8_t)(s->before[i].value >> 8 * (addr + k - word));
+	}
+	memcpy(value, bytes, sizeof bytes);
+	return true;
+}
+
+const struct exec *context_at(const struct model *m, uint64_t addr, enum reg *reg)
+{
+	if (!m->layout)
+		return NULL;
+	for (size_t i = 0; i < m->n_execs; i++)
+		for (int r = 0; r < N_REGS && m->execs[i].trace->ctx; r++)
+			if (layout_ctx_field(m->layout, m->execs[i].trace->ctx, (enum reg)r) == addr) {
+				*reg = (enum reg)r;
+				return &m->execs[i];
+			}
+	return NULL;
+}
