@@ -62,6 +62,12 @@ bool module_add_name(struct module *m, struct name name);
 /* The first @len bytes of @text and @suffix, kept as long as @s; NULL: no memory. */
 const char *keep_name(struct symbols *s, const char *text, size_t len, const char *suffix);
 
+/* The compilation unit of @addr, also where the compiler has left the table of addresses
+ * out. NULL: none. Addresses in it are those of the program less *@bias. */
+Dwarf_Die *unit_at(struct module *m, uint64_t addr, Dwarf_Addr *bias);
+/* The CFA of the frame that is running. */
+bool frame_cfa(struct symbols *s, const struct regs *regs, uint64_t *cfa);
+
 void lines_free(struct symbols *s);
 void texts_free(struct symbols *s);
 void rules_free(struct symbols *s);

@@ -47,6 +47,7 @@ static void say_gap(struct sentence *s)
 char *say(struct model *m, char *text, size_t len)
 {
 	struct sentence s = { m, text, len, 0 };
+	const struct trace_event *swap;
 
 	if (!len)
 		return text;
@@ -65,5 +66,7 @@ char *say(struct model *m, char *text, size_t len)
 		add(&s, "An instruction was executed that cannot be decoded.");
 	else if (!say_switching(&s))
 		say_instruction(&s);
+	if ((swap = event_at(m, EVENT_SWAP)))
+		add(&s, " The switch begins: %s is about to stop, and %s to go on.", who(m, swap->who), who(m, swap->other));
 	return text;
 }

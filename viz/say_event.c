@@ -67,7 +67,6 @@ static void say_event(struct sentence *s, const struct trace_event *e)
 	struct words w;
 
 	switch (e->kind) {
-	case EVENT_SWAP: add(s, "The switch begins: %s is about to stop, and %s to go on.", name, other); break;
 	case EVENT_CREATE:
 		if (e->other == NO_EXEC)
 			add(s, "%s is created.", name);
@@ -90,7 +89,7 @@ static void say_event(struct sentence *s, const struct trace_event *e)
 	}
 }
 
-static const struct trace_event *events_at(const struct model *m, const struct trace_event **end)
+const struct trace_event *events_from(const struct model *m, uint64_t t, const struct trace_event **end)
 {
 	size_t n, lo = 0, hi;
 	const struct trace_event *e = trace_events(m->trace, &n);
@@ -98,22 +97,20 @@ static const struct trace_event *events_at(const struct model *m, const struct t
 	for (hi = n; lo < hi;) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (e[mid].step < m->t)
+		if (e[mid].step < t)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	for (hi = lo; hi < n && e[hi].step == m->t; hi++)
-		;
-	*end = e + hi;
+	*end = e + n;
 	return e + lo;
 }
 
 const struct trace_event *event_at(const struct model *m, enum event_kind kind)
 {
-	const struct trace_event *end, *e = events_at(m, &end);
+	const struct trace_event *end, *e = events_from(m, m->t, &end);
 
-	for (; e < end; e++)
+	for (; e < end && e->step == m->t; e++)
 		if (e->kind == kind)
 			return e;
 	return NULL;
@@ -139,11 +136,11 @@ static void say_lost(struct sentence *s)
 
 bool say_events(struct sentence *s)
 {
-	const struct trace_event *end, *e = events_at(s->m, &end);
+	const struct trace_event *end, *e = events_from(s->m, s->m->t, &end);
 	bool is_over = false;
 
 	say_lost(s);
-	for (; e < end; e++) {
+	for (; e < end && e->step == s->m->t; e++) {
 		size_t before = s->n;
 
 		if (s->n)

@@ -133,6 +133,11 @@ static void say_store(struct sentence *s, const struct insn_mem *mem, uint64_t a
 	struct words place, v;
 
 	place_words(m, addr, &place);
+	if (!bytes_now(m, addr, mem->size, &new) && mem->size == 8 && m->done.from != REG_NONE) {
+		add(s, "%s (%s) is written: %s.", reg_names[m->done.from], value_words(m, reg_before(m, m->done.from), &v),
+		    place.text);
+		return;
+	}
 	if (!bytes_now(m, addr, mem->size, &new)) {
 		add(s, "%u bytes are written: %s.", mem->size, place.text);
 		return;
@@ -212,7 +217,7 @@ static bool say_comparison(struct sentence *s)
 	const struct model *m = s->m;
 	bool is_zero = reg_now(m, REG_EFLAGS) & ZERO;
 
-	if (strncmp(m->done.text, "cmp", 3) == 0 && (m->done.text[3] != 'x'))
+	if (strncmp(m->done.text, "cmp", 3) == 0 && m->done.text[3] != 'x')
 		add(s, "%s: compared, and found %s.", m->done.text, is_zero ? "equal" : "different");
 	else if (strncmp(m->done.text, "test", 4) == 0)
 		add(s, "%s: tested, and found %s.", m->done.text, is_zero ? "zero" : "not zero");
@@ -221,8 +226,13 @@ static bool say_comparison(struct sentence *s)
 	return true;
 }
 
-/* Which registers have changed, rip and flags aside. */
-static bool say_changed(struct sentence *s)
+static bool starts_with(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Which registers have changed, rip and flags aside. Returns how many. */
+static int add_changed(struct sentence *s)
 {
 	const struct model *m = s->m;
 	struct words a, b;
@@ -231,34 +241,70 @@ static bool say_changed(struct sentence *s)
 	for (int r = 0; r < N_REGS; r++) {
 		if (r == REG_RIP || r == REG_EFLAGS || reg_before(m, (enum reg)r) == reg_now(m, (enum reg)r))
 			continue;
-		if (n++ == 0)
-			add(s, "%s: ", m->done.text);
-		add(s, "%s%s %s → %s", n > 1 ? ", " : "", reg_names[r], value_words(m, reg_before(m, (enum reg)r), &a),
+		add(s, "%s %s %s → %s", n++ ? "," : "", reg_names[r], value_words(m, reg_before(m, (enum reg)r), &a),
 		    value_words(m, reg_now(m, (enum reg)r), &b));
 	}
-	if (n)
-		add(s, ".");
-	return n > 0;
+	return n;
+}
+
+/* The one general register that the instruction writes; REG_NONE: none, or several. */
+static enum reg result_register(const struct insn *insn)
+{
+	enum reg found = REG_NONE;
+
+	for (int r = 0; r < REG_RIP; r++)
+		if (insn->regs_written & UINT32_C(1) << r) {
+			if (found != REG_NONE)
+				return REG_NONE;
+			found = (enum reg)r;
+		}
+	return found;
+}
+
+/* lea computes an address and reads nothing there. */
+static bool say_address(struct sentence *s)
+{
+	const struct model *m = s->m;
+	enum reg r = result_register(&m->done);
+	struct words w;
+
+	if (!starts_with(m->done.text, "lea") || r == REG_NONE || starts_with(m->done.text, "leave"))
+		return false;
+	add(s, "%s = %.*s, an address that is only computed: %s.", reg_names[r],
+	    (int)strcspn(strchr(m->done.text, ' ') + 1, ")") + 1, strchr(m->done.text, ' ') + 1,
+	    value_words(m, reg_now(m, r), &w));
+	return true;
 }
 
 /* An instruction that no other sentence fits. */
 static void say_any(struct sentence *s)
 {
+	const struct model *m = s->m;
 	const struct insn_mem *mem;
 	uint64_t addr;
+	struct words w;
 
-	if (say_stack_moved(s) || say_comparison(s))
+	if (say_stack_moved(s) || say_comparison(s) || say_address(s))
 		return;
-	if ((mem = operand_written(s->m, &addr))) {
+	if ((mem = operand_written(m, &addr))) {
 		say_store(s, mem, addr);
 		return;
 	}
-	if (say_changed(s))
-		return;
-	if (strncmp(s->m->done.text, "nop", 3) == 0 || strncmp(s->m->done.text, "endbr", 5) == 0)
-		add(s, "%s: nothing happens here.", s->m->done.text);
-	else
-		add(s, "%s: no register or word that is recorded has changed.", s->m->done.text);
+	add(s, "%s:", m->done.text);
+	if (!add_changed(s)) {
+		if (starts_with(m->done.text, "nop") || starts_with(m->done.text, "endbr"))
+			add(s, " nothing happens here");
+		else if (result_register(&m->done) != REG_NONE)
+			add(s, " %s stays %s", reg_names[result_register(&m->done)],
+			    value_words(m, reg_now(m, result_register(&m->done)), &w));
+		else if (strstr(m->done.text, "mm"))
+			add(s, " only vector registers change, which are not recorded");
+		else
+			add(s, " no register that is recorded has changed");
+	}
+	if (operand_read(m, &addr))
+		add(s, "; read: %s", place_words(m, addr, &w));
+	add(s, ".");
 }
 
 void say_instruction(struct sentence *s)

@@ -72,6 +72,15 @@ static bool say_loaded(struct sentence *s, const struct exec *e, enum reg r)
 
 /* --- the last jump -------------------------------------------------------------------- */
 
+/* Has it ever been switched away from? */
+static bool has_left(const struct model *m, uint32_t number)
+{
+	for (size_t i = 0; i < m->n_swaps && m->swaps[i].entry < m->t; i++)
+		if (m->swaps[i].from == number)
+			return true;
+	return false;
+}
+
 static bool say_arrival(struct sentence *s, const struct trace_event *arrive)
 {
 	const struct model *m = s->m;
@@ -81,6 +90,8 @@ static bool say_arrival(struct sentence *s, const struct trace_event *arrive)
 
 	if (m->symbols && symbol_at(m->symbols, rip, &symbol) && strcmp(symbol.name, "__morestack") == 0)
 		add(s, "The jump to the entry trampoline: %s begins.", who(m, arrive->who));
+	else if (!has_left(m, arrive->who))
+		add(s, "The jump to %s: %s begins.", value_words(m, rip, &w), who(m, arrive->who));
 	else
 		add(s, "The %s to %s: %s goes on where it left off.", m->done.kind == INSN_RETURN ? "return" : "jump",
 		    value_words(m, rip, &w), who(m, arrive->who));
@@ -112,40 +123,41 @@ static bool say_settings(struct sentence *s)
 
 /* --- bytes of a stack that are copied away and back --------------------------------------- */
 
-/* How many bytes the copy that is under way will have saved: the event at its end tells. */
-static uint64_t bytes_to_save(const struct model *m, uint32_t number)
+/* The copy that is under way, out or back: its end is an event. NULL: none. */
+static const struct trace_event *end_of_copy(const struct model *m, uint32_t number)
 {
-	size_t n;
-	const struct trace_event *e = trace_events(m->trace, &n);
+	enum { FAR_ENOUGH = 100 };
+	const struct trace_event *end, *e = events_from(m, m->t, &end);
 
-	for (size_t i = 0; i < n; i++)
-		if (e[i].step >= m->t && e[i].who == number && e[i].kind == EVENT_SAVE)
-			return e[i].value;
-	return 0;
+	for (int i = 0; e < end && i < FAR_ENOUGH; e++, i++)
+		if (e->who == number && (e->kind == EVENT_SAVE || e->kind == EVENT_RESTORE))
+			return e;
+	return NULL;
 }
 
 static bool say_copied(struct sentence *s, uint64_t addr, uint64_t size)
 {
 	const struct model *m = s->m;
+	uint64_t rsp = reg_now(m, REG_RSP);
 
 	for (size_t i = 0; i < m->n_execs; i++) {
 		const struct exec *e = &m->execs[i];
-		uint64_t total, at;
+		const struct trace_event *copy;
+		uint64_t at;
 
-		if (!e->info || !e->hi || !e->info->save_buffer)
+		/* Whoever stands on that stack writes to it as to any other. */
+		if (!e->info || !e->hi || !e->info->save_buffer || (rsp > e->lo && rsp <= e->hi))
 			continue;
-		if (e->info->save_len && addr < e->hi && e->hi - addr <= e->info->save_len) {
-			total = e->info->save_len;
-			at = addr - (e->hi - total);
-			add(s, "Copied back onto %s's stack: bytes %llu to %llu of %llu.", e->name, (unsigned long long)at,
-			    (unsigned long long)(at + size), (unsigned long long)total);
-			return true;
-		}
-		at = addr - e->info->save_buffer;
-		if (at >= e->hi - e->lo || !(total = bytes_to_save(m, e->number)) || at >= total)
+
+		bool is_back = e->info->save_len && addr < e->hi && e->hi - addr <= e->info->save_len;
+
+		at = is_back ? addr - (e->hi - e->info->save_len) : addr - e->info->save_buffer;
+		if (at >= e->hi - e->lo || !(copy = end_of_copy(m, e->number)) || at >= copy->value
+		    || (copy->kind == EVENT_RESTORE) != is_back)
 			continue;
-		add(s, "Copied from %s's stack into its save_buffer: bytes %llu to %llu of %llu.", e->name,
-		    (unsigned long long)at, (unsigned long long)(at + size), (unsigned long long)total);
+		add(s, is_back ? "Copied back onto %s's stack" : "Copied from %s's stack into its save_buffer", e->name);
+		add(s, ": bytes %llu to %llu of %llu.", (unsigned long long)at, (unsigned long long)(at + size),
+		    (unsigned long long)copy->value);
 		return true;
 	}
 	return false;

@@ -41,7 +41,15 @@ const char *value_words(const struct model *m, uint64_t value, struct words *w)
 
 const char *place_words(const struct model *m, uint64_t addr, struct words *w)
 {
-	if (!*model_describe(m, addr, w->text, sizeof w->text))
+	struct regs regs = m->state.regs_before;
+	const char *function;
+	char name[48];
+
+	regs.r[REG_RIP] = m->done_at;
+	if (m->symbols && m->done.len && model_owner(m, addr) != NO_EXEC
+	    && symbols_variable(m->symbols, &regs, addr, name, sizeof name, &function))
+		snprintf(w->text, sizeof w->text, "%.30s's variable %s", function, name);
+	else if (!*model_describe(m, addr, w->text, sizeof w->text))
 		snprintf(w->text, sizeof w->text, "address 0x%llx", (unsigned long long)addr);
 	return w->text;
 }

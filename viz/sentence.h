@@ -58,6 +58,8 @@ void say_instruction(struct sentence *s);
 bool say_switching(struct sentence *s);
 /* say_event.c: what happened at t, before the instruction is said. True: all is said. */
 bool say_events(struct sentence *s);
+/* Events from step @t on, up to *@end. */
+const struct trace_event *events_from(const struct model *m, uint64_t t, const struct trace_event **end);
 /* The first event of this kind at t; NULL: none. */
 const struct trace_event *event_at(const struct model *m, enum event_kind kind);
 

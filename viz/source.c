@@ -122,28 +122,37 @@ static const char *keep_path(struct line_cache *c, const char *dir, const char *
 	return text;
 }
 
-/* Compilers other than gcc leave the table of addresses out: look into each unit. */
-static Dwfl_Line *line_in_units(Dwfl_Module *mod, uint64_t addr)
+Dwarf_Die *unit_at(struct module *m, uint64_t addr, Dwarf_Addr *bias)
 {
-	Dwarf_Die *unit = NULL;
+	Dwarf_Die *unit = dwfl_module_addrdie(m->mod, addr, bias);
+
+	if (unit)
+		return unit;
+	while ((unit = dwfl_module_nextcu(m->mod, unit, bias)))
+		if (dwarf_haspc(unit, addr - *bias) > 0)
+			return unit;
+	return NULL;
+}
+
+/* As dwfl_module_getsrc, where that does not find the unit. */
+static Dwfl_Line *line_in_unit(struct module *m, uint64_t addr)
+{
 	Dwarf_Addr bias;
+	Dwarf_Die *unit = unit_at(m, addr, &bias);
+	size_t n;
 
-	while ((unit = dwfl_module_nextcu(mod, unit, &bias))) {
-		size_t n;
+	if (!unit || dwfl_getsrclines(unit, &n))
+		return NULL;
+	for (size_t i = 0; i + 1 < n; i++) {
+		Dwarf_Addr lo, hi;
+		bool is_end;
+		Dwfl_Line *line = dwfl_onesrcline(unit, i), *next = dwfl_onesrcline(unit, i + 1);
+		Dwarf_Line *raw = dwfl_dwarf_line(line, &bias);
 
-		if (dwarf_haspc(unit, addr - bias) <= 0 || dwfl_getsrclines(unit, &n))
-			continue;
-		for (size_t i = 0; i + 1 < n; i++) {
-			Dwarf_Addr lo, hi;
-			bool is_end;
-			Dwfl_Line *line = dwfl_onesrcline(unit, i), *next = dwfl_onesrcline(unit, i + 1);
-
-			dwfl_lineinfo(line, &lo, NULL, NULL, NULL, NULL);
-			dwfl_lineinfo(next, &hi, NULL, NULL, NULL, NULL);
-			Dwarf_Line *raw = dwfl_dwarf_line(line, &bias);
-			if (raw && dwarf_lineendsequence(raw, &is_end) == 0 && !is_end && addr >= lo && addr < hi)
-				return line;
-		}
+		dwfl_lineinfo(line, &lo, NULL, NULL, NULL, NULL);
+		dwfl_lineinfo(next, &hi, NULL, NULL, NULL, NULL);
+		if (raw && dwarf_lineendsequence(raw, &is_end) == 0 && !is_end && addr >= lo && addr < hi)
+			return line;
 	}
 	return NULL;
 }
@@ -160,7 +169,7 @@ static void look_up(struct symbols *s, uint64_t addr, struct source_line *found)
 	Dwfl_Line *line = dwfl_module_getsrc(m->mod, addr);
 
 	if (!line)
-		line = line_in_units(m->mod, addr);
+		line = line_in_unit(m, addr);
 	if (!line)
 		return;
 

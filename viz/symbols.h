@@ -67,6 +67,12 @@ bool symbols_constant(struct symbols *s, uint64_t addr, uint64_t *value);
 /* Where the debug information says that @field of struct @type lies. */
 bool symbols_field(struct symbols *s, const char *type, const char *field, uint32_t *offset, uint32_t *size);
 
+/* The local variable or parameter of the function that is running with @regs, that lies at
+ * @addr: "name" or "name+8", and the function. False: none that the debug information
+ * knows (there), or it lies in no memory. */
+bool symbols_variable(struct symbols *s, const struct regs *regs, uint64_t addr, char *name, size_t len,
+		      const char **function);
+
 /* --- frames --------------------------------------------------------------------------- */
 
 struct frame {

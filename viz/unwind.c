@@ -188,23 +188,59 @@ static const char *explain(struct rule_cache *c, const struct machine *m, uint64
 	return c->why;
 }
 
+static bool rules_ready(struct symbols *s)
+{
+	if (!s->rules)
+		s->rules = calloc(1, sizeof *s->rules);
+	if (s->rules && s->rules->n > N_SLOTS / 2)
+		rules_clear(s->rules);
+	return s->rules != NULL;
+}
+
+static void machine_init(struct machine *m, const struct regs *regs, struct memory_and_files *memory)
+{
+	*m = (struct machine){ .known = (UINT32_C(1) << DWARF_REGS) - 1, .read = read_both, .arg = memory };
+	for (int i = 0; i < DWARF_REGS; i++)
+		m->regs[i] = regs->r[dwarf_order[i]];
+}
+
+static bool read_nothing(void *arg, uint64_t addr, void *to, size_t len)
+{
+	(void)arg, (void)addr, (void)to, (void)len;
+	return false;
+}
+
+bool frame_cfa(struct symbols *s, const struct regs *regs, uint64_t *cfa)
+{
+	struct memory_and_files none = { s, read_nothing, NULL };
+	struct machine m;
+
+	if (!rules_ready(s))
+		return false;
+	machine_init(&m, regs, &none);
+
+	const struct rules *r = rules_at(s, regs->r[REG_RIP]);
+
+	if (!r->frame || !find_cfa(r, &m))
+		return false;
+	*cfa = m.cfa;
+	return true;
+}
+
 size_t unwind(struct symbols *s, const struct regs *regs, read_fn *read, void *arg, struct frame *frames, size_t max,
 	      const char **why)
 {
 	struct memory_and_files both = { s, read, arg };
-	struct machine m = { .known = (UINT32_C(1) << DWARF_REGS) - 1, .read = read_both, .arg = &both };
+	struct machine m;
 	bool is_exact = true; /* pc is the next instruction, not a return address behind a call */
 	size_t n = 0;
 
 	*why = NULL;
-	if (!s->rules && !(s->rules = calloc(1, sizeof *s->rules))) {
+	if (!rules_ready(s)) {
 		*why = "not enough memory";
 		return 0;
 	}
-	if (s->rules->n > N_SLOTS / 2)
-		rules_clear(s->rules);
-	for (int i = 0; i < DWARF_REGS; i++)
-		m.regs[i] = regs->r[dwarf_order[i]];
+	machine_init(&m, regs, &both);
 	for (; n < max; n++) {
 		uint64_t pc = m.regs[DWARF_RIP];
 		const struct rules *r = rules_at(s, is_exact ? pc : pc - 1);
