@@ -41,9 +41,11 @@ struct trace {
 	size_t n_maps, room_maps;
 
 	struct words words;           /* of the step that was read last */
+	bool is_in_hole;              /* steps are lost, until the next keyframe */
+	uint64_t hole_from, hole_to;  /* the first such: states; to 0: none, or not over */
 	unsigned n_damages;
 	char damage[200];             /* the first of them */
-	char damage_line[400];        /* what trace_damage returns */
+	char damage_line[600];        /* what trace_damage returns */
 	bool is_out_of_memory;
 };
 

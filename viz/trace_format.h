@@ -53,4 +53,7 @@ int keyframe_write(struct out *o, const struct regs *regs, int flags, const stru
 /* @memory NULL: the registers alone. Else it is cleared first. False: as step_read. */
 bool keyframe_read(struct in *in, struct regs *regs, int *flags, struct memory *memory);
 
+/* For tests: a keyframe after @bytes of steps already, so that a small file has many. */
+void trace_set_keyframe_min(struct trace_writer *w, size_t bytes);
+
 #endif

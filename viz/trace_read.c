@@ -170,7 +170,7 @@ static bool read_output(struct trace *t, struct in *in, uint64_t step)
 	size_t len = in_left(in);
 	char *copy = o ? malloc(len + 1) : NULL; /* the map moves when the file grows */
 
-	if (!copy || step > t->last || (t->n_outputs && step < o[-1].step)) {
+	if (!copy || step > t->size || (t->n_outputs && step < o[-1].step)) {
 		t->is_out_of_memory |= !copy;
 		free(copy);
 		return false;
@@ -204,6 +204,11 @@ static bool take_keyframe(struct trace *t, const struct chunk_header *h, uint64_
 		return false;
 	*k = t->n_chunks - 1;
 	t->n_keyframes++;
+	if (h->first > t->last + 1 && !t->hole_to) {
+		t->hole_from = t->last + 1;
+		t->hole_to = h->first - 1;
+	}
+	t->is_in_hole = false;
 	t->last = h->first;
 	return true;
 }
@@ -211,8 +216,12 @@ static bool take_keyframe(struct trace *t, const struct chunk_header *h, uint64_
 /* Without the chunk before it, only the next keyframe tells the registers again. */
 static bool take_steps(struct trace *t, const struct chunk_header *h, uint64_t at)
 {
-	if (t->n_keyframes == 0 || h->first != t->last + 1 || h->n == 0 || h->n > h->len)
+	if (t->is_in_hole)
+		return true; /* said already */
+	if (t->n_keyframes == 0 || h->first != t->last + 1 || h->n == 0 || h->n > h->len) {
+		t->is_in_hole = t->n_keyframes > 0;
 		return false;
+	}
 	if (!add_chunk(t, h, at, h->n))
 		return false;
 	t->last += h->n;
@@ -282,10 +291,11 @@ static void read_chunks(struct trace *t)
 					  (unsigned long long)t->last);
 		const char *name = chunk_names[h.kind <= CHUNK_END ? h.kind : 0];
 		t->at = at + CHUNK_HEADER_LEN + h.len;
-		if (crc32_add(0, t->bytes + at + CHUNK_HEADER_LEN, h.len) != h.crc)
+		if (crc32_add(0, t->bytes + at + CHUNK_HEADER_LEN, h.len) != h.crc) {
 			trace_note_damage(t, "%s at byte %llu (state %llu) has a wrong checksum", name,
 					  (unsigned long long)at, (unsigned long long)h.first);
-		else if (!take_chunk(t, &h, at + CHUNK_HEADER_LEN))
+			t->is_in_hole |= h.kind == CHUNK_STEPS && t->n_keyframes > 0;
+		} else if (!take_chunk(t, &h, at + CHUNK_HEADER_LEN))
 			trace_note_damage(t, "%s at byte %llu (state %llu) %s", name, (unsigned long long)at,
 					  (unsigned long long)h.first,
 					  t->is_out_of_memory ? "does not fit into memory" : "does not fit to what is before it");
@@ -362,17 +372,20 @@ struct trace *trace_open(const char *path, char **why)
 const char *trace_damage(const struct trace *t)
 {
 	struct trace *mine = (struct trace *)t; /* the line is made when it is asked for */
-	char more[60] = "", cut[100] = "";
+	char more[60] = "", cut[100] = "", lost[80] = "";
 
 	if (t->n_damages > 1)
 		snprintf(more, sizeof(more), ", and %u more place%s", t->n_damages - 1, t->n_damages > 2 ? "s" : "");
+	if (t->hole_to)
+		snprintf(lost, sizeof(lost), "; states %llu to %llu cannot be read", (unsigned long long)t->hole_from,
+			 (unsigned long long)t->hole_to);
 	if (!t->has_end && !t->is_live)
 		snprintf(cut, sizeof(cut), "cut off after state %llu: the recorder was killed, or still runs?",
 			 (unsigned long long)t->last);
 	if (!*cut && t->n_damages == 0)
 		return NULL;
-	snprintf(mine->damage_line, sizeof(mine->damage_line), "%s%s%s%s%s", t->n_damages ? "damaged: " : "",
-		 t->damage, more, *cut && t->n_damages ? "; " : "", cut);
+	snprintf(mine->damage_line, sizeof(mine->damage_line), "%s%s%s%s%s%s", t->n_damages ? "damaged: " : "",
+		 t->damage, more, lost, *cut && t->n_damages ? "; " : "", cut);
 	return t->damage_line;
 }
 
@@ -438,6 +451,8 @@ const struct trace_exec *trace_execs(const struct trace *t, size_t *n)
 const struct trace_output *trace_outputs(const struct trace *t, size_t *n)
 {
 	*n = t->n_outputs;
+	while (*n > 0 && t->outputs[*n - 1].step > t->last)
+		--*n;
 	return t->outputs;
 }
 

@@ -30,7 +30,7 @@ struct trace_writer {
 	struct out steps;   /* not yet written ... */
 	uint64_t first_step;
 	uint32_t n_steps;
-	uint64_t since_keyframe, keyframe_len; /* bytes */
+	uint64_t since_keyframe, keyframe_len, keyframe_min; /* bytes */
 	struct out events;  /* not yet written ... */
 	uint32_t n_events;
 	uint64_t event_step, event_value; /* of the last one in it */
@@ -117,6 +117,7 @@ int trace_create(struct trace_writer **to, const char *path, const struct trace_
 	*to = NULL;
 	if (!w)
 		return -1;
+	w->keyframe_min = KEYFRAME_MIN;
 	w->fd = make_file(path);
 	if (w->fd < 0) {
 		int error = errno;
@@ -228,7 +229,8 @@ int trace_add_step(struct trace_writer *w, const struct regs *regs, const struct
 	w->flags = flags;
 	if (w->steps.is_full)
 		return fail(w, ENOMEM);
-	if (w->since_keyframe >= KEYFRAME_MIN && w->since_keyframe >= w->keyframe_len)
+	if (w->since_keyframe >= w->keyframe_min &&
+	    (w->since_keyframe >= w->keyframe_len || w->keyframe_min < KEYFRAME_MIN))
 		return write_keyframe(w);
 	return w->steps.len >= STEPS_CHUNK ? write_steps(w) : 0;
 }
@@ -295,6 +297,11 @@ int trace_close(struct trace_writer *w)
 	free(w);
 	errno = error;
 	return result;
+}
+
+void trace_set_keyframe_min(struct trace_writer *w, size_t bytes)
+{
+	w->keyframe_min = bytes;
 }
 
 uint64_t trace_written_steps(const struct trace_writer *w)

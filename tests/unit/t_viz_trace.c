@@ -4,10 +4,10 @@
 #include "../../viz/trace.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "check.h"
-#include "../../viz/trace_format.h"
+#include "viz_fake.h"
 
 enum { N_STACK = 512, STACK = 0x7ffffffde000, CODE = 0x555555555000 };
 
@@ -379,12 +379,282 @@ static void size(void)
 	CHECK(st.st_size < 5 * 1000 * 1000);
 }
 
+/* --- damage -------------------------------------------------------------------------------------- */
+
+static void write_fake(const char *to, uint64_t seed, unsigned rounds)
+{
+	struct fake f;
+
+	fake_begin(&f, to, seed);
+	trace_set_keyframe_min(f.w, 3000);
+	for (unsigned i = 0; i < rounds; i++) {
+		fake_work(&f, 5 + rng_below(&f.rng, 20));
+		fake_swap(&f, f.current ? FAKE_MAIN : 1 + (int)(i / 2 % 2));
+		CHECK_EQ(trace_add_output(f.w, "out\n", 4), 0);
+		if (i % 4 == 0)
+			CHECK_EQ(trace_flush(f.w), 0);
+	}
+	fake_end(&f);
+}
+
+/* Nothing that a trace tells may lead out of it. */
+static void look_at_tables(struct trace *t)
+{
+	size_t n, n_execs;
+	uint64_t sum = 0;
+	const struct trace_exec *execs = trace_execs(t, &n_execs);
+	const struct trace_event *events = trace_events(t, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		CHECK(events[i].kind < N_EVENTS && events[i].step <= trace_last(t));
+		CHECK(events[i].who == NO_EXEC || events[i].who < n_execs);
+		CHECK(events[i].other == NO_EXEC || events[i].other < n_execs);
+		CHECK(i == 0 || events[i].step >= events[i - 1].step);
+	}
+	for (size_t i = 0; i < n_execs; i++)
+		sum += strlen(execs[i].name) + execs[i].kind;
+	const struct trace_output *outputs = trace_outputs(t, &n);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < outputs[i].len; k++)
+			sum += (uint8_t)outputs[i].bytes[k];
+	const struct trace_map *maps = trace_maps(t, &n);
+	for (size_t i = 0; i < n; i++)
+		sum += strlen(maps[i].path) + maps[i].build_id_len;
+	if (trace_info(t)->has_layout)
+		sum += strlen(trace_info(t)->layout.table.states[6]);
+	if (trace_damage(t))
+		sum += strlen(trace_damage(t));
+	CHECK(sum != 1);
+}
+
+static int count_states(void *arg, uint64_t step, const struct regs *regs, const struct trace_word *words, size_t n,
+			int flags)
+{
+	uint64_t *last = arg;
+
+	(void)regs, (void)flags, (void)words, (void)n;
+	CHECK(*last == UINT64_MAX || step > *last);
+	*last = step;
+	return 0;
+}
+
+/* True: it opened. Whatever happens, it is said. */
+static bool look_everywhere(const char *file, struct rng *r)
+{
+	char *why = NULL;
+	struct trace *t = trace_open(file, &why);
+	struct trace_state s = { 0 };
+	uint64_t last = UINT64_MAX;
+
+	if (!t) {
+		CHECK(why && strlen(why) > 10 && !strchr(why, '\n'));
+		free(why);
+		return false;
+	}
+	look_at_tables(t);
+	for (int i = 0; i < 12; i++) {
+		uint64_t step = i == 0 ? trace_last(t) : rng_below(r, (unsigned)trace_last(t) + 1), was = s.step;
+		if (trace_seek(t, &s, step) == 0) {
+			CHECK_EQ(s.step, step);
+		} else {
+			CHECK(errno == EBADMSG || errno == ENOMEM);
+			CHECK(!s.is_valid || s.step == was);
+		}
+	}
+	trace_scan(t, 0, trace_last(t), count_states, &last);
+	CHECK_EQ(trace_refresh(t), 0);
+	trace_state_free(&s);
+	trace_free(t);
+	return true;
+}
+
+enum { N_DAMAGED = 1500 };
+
+static void fuzz(void)
+{
+	struct rng r = { test_seed(99) };
+	struct pieces good = { 0 }, other = { 0 };
+	unsigned n_opened = 0;
+	struct rusage used;
+
+	write_fake(new_path(), 1, 40);
+	pieces_read(&good, path);
+	write_fake(path, 2, 10);
+	pieces_read(&other, path);
+	for (int i = 0; i < N_DAMAGED; i++) {
+		struct pieces p = good;
+		p.bytes = malloc(p.room);
+		memcpy(p.bytes, good.bytes, good.len);
+		for (unsigned n = 1 + rng_below(&r, 3); n > 0 && p.len > FILE_HEADER_LEN; n--)
+			pieces_damage(&p, &other, &r);
+		pieces_write(&p, path);
+		n_opened += look_everywhere(path, &r);
+		free(p.bytes);
+	}
+	CHECK_EQ(getrusage(RUSAGE_SELF, &used), 0);
+	printf("# %u of %d damaged files opened; at most %ld KiB\n", n_opened, N_DAMAGED, used.ru_maxrss);
+	CHECK(n_opened > N_DAMAGED / 4 && n_opened < N_DAMAGED);
+#ifndef __SANITIZE_ADDRESS__
+	CHECK(used.ru_maxrss < 200 * 1024);
+#endif
+	free(good.bytes);
+	free(other.bytes);
+}
+
+/* Cut off anywhere: what is there can be read, and one line says that more is missing. */
+static void truncated(void)
+{
+	struct pieces p = { 0 };
+	struct trace_state whole = { 0 }, cut = { 0 };
+
+	write_fake(new_path(), 1, 20);
+	struct trace *t = open_trace(path); /* its file goes, its map stays */
+	CHECK(trace_damage(t) == NULL);
+	pieces_read(&p, path);
+	unlink(path);
+	for (size_t len = p.len; len-- > 0; len -= len > 64 ? rng_below(&(struct rng){ len + 1 }, 60) : 0) {
+		char *why = NULL;
+		p.len = len;
+		pieces_write(&p, path);
+		struct trace *c = trace_open(path, &why);
+		if (!c) {
+			CHECK(why != NULL);
+			free(why);
+			continue;
+		}
+		CHECK(trace_damage(c) && strstr(trace_damage(c), "cut off after state"));
+		CHECK(trace_last(c) <= trace_last(t));
+		CHECK_EQ(trace_seek(c, &cut, trace_last(c)), 0);
+		CHECK_EQ(trace_seek(t, &whole, trace_last(c)), 0);
+		check_same_state(&whole, &cut);
+		trace_state_free(&cut);
+		trace_free(c);
+	}
+	trace_state_free(&whole);
+	trace_free(t);
+	free(p.bytes);
+}
+
+/* A bad checksum: named, and what is behind the next keyframe can be read. */
+static void hole(void)
+{
+	struct pieces p = { 0 };
+	struct trace_state whole = { 0 }, s = { 0 };
+	struct chunk_header h;
+	unsigned n_readable = 0, n_lost = 0;
+
+	write_fake(new_path(), 1, 40);
+	struct trace *t = open_trace(path);
+	pieces_read(&p, path);
+	unlink(path);
+	size_t i = 0, n_keyframes = 0;
+	for (; n_keyframes < 3 || h.kind != CHUNK_STEPS; i++) {
+		CHECK(i < p.n && chunk_header_read(p.bytes + p.at[i], &h));
+		n_keyframes += h.kind == CHUNK_KEYFRAME;
+	}
+	p.bytes[p.at[i - 1] + CHUNK_HEADER_LEN + 3] ^= 4;
+	pieces_write(&p, path);
+	struct trace *d = open_trace(path);
+	printf("# %s\n", trace_damage(d));
+	CHECK(strstr(trace_damage(d), "STEPS at byte") && strstr(trace_damage(d), "has a wrong checksum; states "));
+	CHECK_EQ(trace_last(d), trace_last(t));
+	for (uint64_t step = 0; step <= trace_last(t); step++) {
+		if (trace_seek(d, &s, step) != 0) {
+			CHECK_EQ(errno, EBADMSG);
+			n_lost++;
+			continue;
+		}
+		n_readable++;
+		CHECK_EQ(trace_seek(t, &whole, step), 0);
+		CHECK(memcmp(&whole.regs, &s.regs, sizeof(s.regs)) == 0);
+		check_same_memory(&whole.memory, &s.memory);
+	}
+	CHECK(n_lost >= h.n && n_readable > 2 * n_lost);
+	uint64_t last = UINT64_MAX;
+	trace_scan(d, 0, trace_last(d), count_states, &last);
+	CHECK_EQ(last, trace_last(d));
+	trace_state_free(&whole);
+	trace_state_free(&s);
+	trace_free(d);
+	trace_free(t);
+	free(p.bytes);
+}
+
+static void refuse(const char *bytes, size_t len, const char *words)
+{
+	char *why = NULL;
+	struct pieces p = { .bytes = (uint8_t *)(uintptr_t)bytes, .len = len };
+
+	pieces_write(&p, path);
+	CHECK(trace_open(path, &why) == NULL);
+	printf("# %s\n", why);
+	CHECK(strstr(why, words) != NULL);
+	free(why);
+}
+
+static void refused(void)
+{
+	char *why = NULL;
+
+	new_path();
+	refuse("", 0, "is not a trace");
+	refuse("#!/bin/sh\necho this is a script\n", 32, "is not a trace");
+	refuse(TRACE_MAGIC "\7\0\0\0\0\0\0\0", 16, "has trace version 7, this coviz reads version 1");
+	refuse(TRACE_MAGIC "\1\0\0\0\0\0\0\0", 16, "holds no state");
+	CHECK(trace_open("/nowhere/x.cot", &why) == NULL);
+	CHECK(strstr(why, "/nowhere/x.cot cannot be opened: No such file") != NULL);
+	free(why);
+	CHECK(trace_open("/dev/null", &why) == NULL);
+	CHECK(strstr(why, "is not a file") != NULL);
+	free(why);
+}
+
+/* A writer whose disk is full says so, and goes on saying it. */
+static void full(void)
+{
+	struct trace_writer *w;
+	struct trace_info info = { .mode = "all" };
+	struct regs regs = { { 0 } };
+	int result = 0;
+
+	if (trace_create(&w, "/dev/full", &info) != 0) {
+		CHECK_EQ(errno, ENOSPC);
+		return;
+	}
+	for (int i = 0; i < 100 && result == 0; i++)
+		result = trace_add_step(w, &regs, NULL, 0, 0);
+	CHECK_EQ(result, -1);
+	CHECK_FAILS(trace_flush(w), -1, ENOSPC);
+	CHECK_FAILS(trace_close(w), -1, ENOSPC);
+}
+
+/* A viewer has the old file open while it is recorded again. */
+static void recorded_again(void)
+{
+	struct trace_state s = { 0 };
+
+	write_program(new_path(), 7, 3000);
+	struct trace *t = open_trace(path);
+	write_program(path, 8, 10);
+	CHECK_EQ(trace_seek(t, &s, 2999), 0);
+	CHECK_EQ(trace_refresh(t), 0);
+	CHECK_EQ(trace_seek(t, &s, 1000), 0);
+	trace_state_free(&s);
+	trace_free(t);
+}
+
 static const struct test_case cases[] = {
 	{ "forward", "every state comes back as it was written", forward, 0, 0 },
 	{ "seek", "a seek from anywhere is what stepping would have come to", seek, 0, 0 },
 	{ "scan", "a scan tells of the same registers as a seek", scan, 0, 0 },
 	{ "tables", "maps, executions, events and output come back", tables, 0, 0 },
 	{ "live", "a file that grows is read as far as it goes", live, 0, 0 },
+	{ "fuzz", "1500 damaged files end in a message or are read", fuzz, 0, 0 },
+	{ "truncated", "a file cut off anywhere is read up to there", truncated, 0, 0 },
+	{ "hole", "a bad checksum is named; the states behind are read", hole, 0, 0 },
+	{ "refused", "what is no trace is refused with a reason", refused, 0, 0 },
+	{ "full", "a full disk is an error, and stays one", full, 0, 0 },
+	{ "recorded_again", "a trace that is recorded again while it is open", recorded_again, 0, 0 },
 	{ "size", "100 000 steps take less than 5 MB", size, 0, 0 },
 };
 
