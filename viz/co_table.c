@@ -198,6 +198,33 @@ static int compare_index(const void *a, const void *b)
 	return x->key < y->key ? -1 : x->key > y->key ? 1 : x->i < y->i ? -1 : x->i > y->i;
 }
 
+static void fill_index(struct co_table *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		t->by_co[i] = (struct co_index){ t->cos[i].co, i };
+		t->by_ctx[i] = (struct co_index){ t->cos[i].ctx, i };
+	}
+	if (t->n > 0) {
+		qsort(t->by_co, t->n, sizeof(t->by_co[0]), compare_index);
+		qsort(t->by_ctx, t->n, sizeof(t->by_ctx[0]), compare_index);
+	}
+}
+
+/* On a ring without its head, some come more than once: keep the first of each. */
+static bool drop_repeated(struct co_table *t)
+{
+	size_t kept = 0, n = t->n;
+
+	for (size_t i = 1; i < n; i++)
+		if (t->by_co[i].key == t->by_co[i - 1].key)
+			t->cos[t->by_co[i].i].co = 0;
+	for (size_t i = 0; i < n; i++)
+		if (t->cos[i].co)
+			t->cos[kept++] = t->cos[i];
+	t->n = kept;
+	return kept < n;
+}
+
 static void make_index(struct look *k)
 {
 	struct co_table *t = k->t;
@@ -214,14 +241,9 @@ static void make_index(struct look *k)
 		t->n = 0;
 		return;
 	}
-	for (size_t i = 0; i < t->n; i++) {
-		t->by_co[i] = (struct co_index){ t->cos[i].co, i };
-		t->by_ctx[i] = (struct co_index){ t->cos[i].ctx, i };
-	}
-	if (t->n > 0) {
-		qsort(t->by_co, t->n, sizeof(t->by_co[0]), compare_index);
-		qsort(t->by_ctx, t->n, sizeof(t->by_ctx[0]), compare_index);
-	}
+	fill_index(t);
+	if (drop_repeated(t))
+		fill_index(t);
 }
 
 void co_table_read(struct co_table *t, const struct layout *l, int tid, read_fn *read, void *arg)

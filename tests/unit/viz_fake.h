@@ -328,11 +328,11 @@ static inline uint64_t strange_number(struct rng *r)
 /* Damage it once, in one of many ways; @other: another file, to take chunks from. */
 static inline void pieces_damage(struct pieces *p, const struct pieces *other, struct rng *r)
 {
-	size_t i = rng_below(r, (unsigned)p->n), k = rng_below(r, (unsigned)p->n);
 	struct chunk_header h;
 
 	if (p->n == 0)
 		return;
+	size_t i = rng_below(r, (unsigned)p->n), k = rng_below(r, (unsigned)p->n);
 	uint8_t *header = p->bytes + p->at[i], *inside = header + CHUNK_HEADER_LEN;
 	if (!chunk_header_read(header, &h))
 		return;
