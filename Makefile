@@ -292,6 +292,9 @@ $(UNIT:%=$(B)/tests/unit/%.o): | have-test
 unit: $(UNIT_PROGRAMS) | $(WAIT) ## the unit tests of one build: VARIANT=..., CC=..., OPT=...
 	@tests/run -j 2 $^
 
+bench-viz: $(B)/viztests/bench_viz | $(WAIT) ## how long coviz takes with 1 000 000 states; VARIANT=release for true numbers
+	@$<
+
 test: $(UNIT_PROGRAMS) $(VIZ_PROGRAMS) $(foreach n,$(LESSONS),$(call demo_of,$(n))) lib coviz | $(WAIT) ## all tests, debug build, gcc
 	@CC='$(CC)' B='$(B)' tests/run -j 2 $(UNIT_PROGRAMS) $(VIZ_PROGRAMS) $(BATS)
 
@@ -331,4 +334,4 @@ help: ## this list
 	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
 
-.PHONY: lib install unit viztest test test-all defects lint figures textcheck deps clean help
+.PHONY: lib install unit viztest bench-viz test test-all defects lint figures textcheck deps clean help
