@@ -86,14 +86,21 @@ static int gather(void *arg, uint64_t at, const struct regs *regs, const struct 
 	return 0;
 }
 
-/* The states (lo, hi], from hi down; also lo, if it is the first of all. */
+static bool is_inside_call_back(struct search *s, const struct seen *before, const struct seen *here);
+
+/* The states (lo, hi], from hi down; also lo, if it is the first of all. Of t itself only
+ * whether a call has just returned there. */
 static void walk_back(struct search *s, uint64_t lo, uint64_t hi)
 {
 	s->n_piece = 0;
 	trace_scan(s->m->trace, lo, hi, gather, s);
-	for (size_t i = s->n_piece; i-- > 1 && !s->is_over;)
-		s->is_over = s->step(s, &s->piece[i - 1], &s->piece[i]);
-	if (lo == 0 && s->n_piece > 0 && !s->is_over)
+	for (size_t i = s->n_piece; i-- > 1 && !s->is_over;) {
+		if (s->piece[i].at == s->t)
+			is_inside_call_back(s, &s->piece[i - 1], &s->piece[i]);
+		else
+			s->is_over = s->step(s, &s->piece[i - 1], &s->piece[i]);
+	}
+	if (lo == 0 && s->n_piece > 0 && s->piece[0].at < s->t && !s->is_over)
 		s->is_over = s->step(s, NULL, &s->piece[0]);
 }
 
@@ -101,7 +108,7 @@ static void search_back(struct search *s)
 {
 	for (uint64_t hi = s->t; hi > 0 && !s->is_over;) {
 		uint64_t lo = trace_keyframe_before(s->m->trace, hi);
-		walk_back(s, lo, hi == s->t ? hi - 1 : hi);
+		walk_back(s, lo, hi);
 		hi = lo;
 	}
 }
