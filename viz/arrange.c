@@ -64,9 +64,10 @@ static bool has_row(const struct row *r, int w, int h)
 	return w >= r->min_w && w <= r->max_w && h >= r->min_h && h <= r->max_h;
 }
 
-static int view_of(const struct cell_of_row *c, const struct ui *ui)
+/* @wanted: the view that has no place of its own; or NOT. It takes the first that it may. */
+static int view_of(const struct cell_of_row *c, int wanted, const struct arrangement *a)
 {
-	return c->instead != NOT && (int)ui->focus == c->instead ? c->instead : c->view;
+	return wanted != NOT && c->instead == wanted && a->view[wanted].w == 0 ? wanted : c->view;
 }
 
 /* Cut @len cells after @at by weights; each part shares its last cell with the next. */
@@ -75,7 +76,7 @@ static int part_end(int at, int len, int sum, int upto)
 	return at + (int)((long)(len - 1) * upto / sum);
 }
 
-static void place_row(const struct row *r, int w, int y, int h, const struct ui *ui, struct arrangement *a)
+static void place_row(const struct row *r, int w, int y, int h, int wanted, struct arrangement *a)
 {
 	int sum = 0, upto = 0, x = 0;
 
@@ -84,13 +85,13 @@ static void place_row(const struct row *r, int w, int y, int h, const struct ui 
 	for (int i = 0; i < IN_ROW && r->cells[i].view != NOT; i++) {
 		upto += r->cells[i].weight;
 		int end = part_end(0, w, sum, upto);
-		a->view[view_of(&r->cells[i], ui)] = (struct rect){ x, y, end - x + 1, h };
+		a->view[view_of(&r->cells[i], wanted, a)] = (struct rect){ x, y, end - x + 1, h };
 		x = end;
 	}
 }
 
 /* All rows into @h lines. Fixed rows first: they take their lines and one edge. */
-static void place_rows(const struct row *const *chosen, int n, int w, int h, const struct ui *ui, struct arrangement *a)
+static void place_rows(const struct row *const *chosen, int n, int w, int h, int wanted, struct arrangement *a)
 {
 	int fixed = 0, sum = 0, upto = 0, y = 0, start = 0;
 
@@ -106,7 +107,7 @@ static void place_rows(const struct row *const *chosen, int n, int w, int h, con
 		} else {
 			start += chosen[i]->lines + 1;
 		}
-		place_row(chosen[i], w, y, end - y + 1, ui, a);
+		place_row(chosen[i], w, y, end - y + 1, wanted, a);
 		y = end;
 	}
 }
@@ -139,8 +140,11 @@ void arrange(int w, int h, const struct ui *ui, struct arrangement *a)
 	for (int i = 0; i < n_table && n < ROWS_MAX; i++)
 		if (has_row(&table[i], w, body))
 			chosen[n++] = &table[i];
-	if (!ui->is_zoomed)
-		place_rows(chosen, n, w, body, ui, a);
+	place_rows(chosen, n, w, body, NOT, a);
+	if (!is_shown(a, ui)) {
+		memset(a->view, 0, sizeof(a->view));
+		place_rows(chosen, n, w, body, (int)ui->focus, a);
+	}
 	if (ui->is_zoomed || !is_shown(a, ui)) {
 		memset(a->view, 0, sizeof(a->view));
 		a->view[ui->focus] = (struct rect){ 0, 0, w, body };
