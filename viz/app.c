@@ -41,8 +41,11 @@ void app_fail(struct app *app, const char *format, ...)
 
 bool app_go(struct app *app, uint64_t t)
 {
-	if (model_seek(app->model, t) == 0)
+	if (model_seek(app->model, t) == 0) {
+		/* a chosen line would hold these panes fast; what they show follows t */
+		app->ui.cursor[VIEW_CODE] = app->ui.cursor[VIEW_OUTPUT] = -1;
 		return true;
+	}
 	app_fail(app, errno == ENOMEM ? "no memory" : "state %llu cannot be read: that part of the trace is damaged",
 		 (unsigned long long)t);
 	app->play = 0;
@@ -165,14 +168,17 @@ void app_again(struct app *app)
 
 static void choose(struct app *app, int by)
 {
-	int *cursor = &app->ui.cursor[app->ui.focus], n = app->ui.n_lines[app->ui.focus];
+	struct ui *ui = &app->ui;
+	int *cursor = &ui->cursor[ui->focus], n = ui->n_lines[ui->focus];
+	int first = ui->first_line[ui->focus], last = first + ui->window_h[ui->focus] - 1;
 
 	if (n <= 0) {
 		app_fail(app, "this pane has no lines to choose from");
 		return;
 	}
-	*cursor = *cursor < 0 ? (by > 0 ? 0 : n - 1) : *cursor + by;
+	*cursor = *cursor < 0 ? (by > 0 ? first : last) : *cursor + by;
 	*cursor = *cursor < 0 ? 0 : *cursor >= n ? n - 1 : *cursor;
+	ui->follow[ui->focus] = 0; /* until it is drawn */
 }
 
 /* To the last (or next) change of the word or the register in the chosen line. */
@@ -180,13 +186,13 @@ static void go_to_change(struct app *app, int direction)
 {
 	const struct ui *ui = &app->ui;
 	struct model *m = app->model;
-	uint64_t t = m->t, to, addr = ui->cursor_addr[ui->focus];
+	uint64_t t = m->t, to, addr = ui->follow[ui->focus];
 	char name[64];
 
 	if (ui->focus == VIEW_REGISTERS && ui->cursor[VIEW_REGISTERS] >= 0 && ui->cursor_reg < N_REGS) {
 		to = model_reg_change(m, t, (enum reg)ui->cursor_reg, direction);
 		snprintf(name, sizeof(name), "%s", reg_names[ui->cursor_reg]);
-	} else if (ui->cursor[ui->focus] >= 0 && addr) {
+	} else if (addr) {
 		to = model_word_change(m, t, addr, direction);
 		address_text(m, ui, addr, name, sizeof(name));
 	} else {
@@ -205,6 +211,7 @@ static void reset(struct app *app)
 	for (int v = 0; v < N_VIEWS; v++) {
 		app->ui.cursor[v] = -1;
 		app->ui.scroll[v] = 0;
+		app->ui.follow[v] = 0;
 	}
 }
 

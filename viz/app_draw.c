@@ -36,6 +36,8 @@ static void draw_views(struct app *app, struct grid *g)
 		snprintf(title, sizeof(title), "%d %s", v + 1, name);
 		pane_title(pane_of(g, a->view[v]), title, is_focus ? ROLE_FOCUS : ROLE_TITLE, STYLE_BOLD);
 		views[v]->draw(app->model, ui, inside[v]);
+		if (ui->cursor[v] >= 0 && ui->cursor_addr[v])
+			ui->follow[v] = ui->cursor_addr[v]; /* the word, wherever it will be shown */
 	}
 }
 

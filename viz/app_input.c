@@ -125,14 +125,29 @@ static int view_at(const struct app *app, int x, int y)
 	return N_VIEWS;
 }
 
-/* The timeline shows the whole trace from its left to its right edge. */
 static void seek_on_timeline(struct app *app, int x)
 {
-	struct rect r = app->shown.view[VIEW_TIMELINE];
-	int64_t w = r.w - 3, at = x - r.x - 1;
+	const struct ui *ui = &app->ui;
+	int at = x - app->shown.view[VIEW_TIMELINE].x - 1 - ui->time_x;
 
-	at = at < 0 ? 0 : at > w ? w : at;
-	app_go(app, w > 0 ? (uint64_t)((double)app->model->last * (double)at / (double)w) : 0);
+	at = at < 0 ? 0 : at >= ui->time_w ? ui->time_w - 1 : at;
+	if (ui->time_w > 0 && ui->time_to >= ui->time_from)
+		app_go(app, ui->time_from + (uint64_t)((double)(ui->time_to - ui->time_from) * at / ui->time_w));
+}
+
+/* The line of view @v in row @y of the screen; -1: there is none. Lines begin below a view's own
+ * heading; in a narrow pane one may take two rows. */
+static int line_at(const struct app *app, int v, int y)
+{
+	const struct ui *ui = &app->ui;
+	int h = app->shown.view[v].h - 2, window = ui->window_h[v], rows, line;
+
+	if (window <= 0 || ui->n_lines[v] <= 0)
+		return -1;
+	rows = h / window > 1 ? 2 : 1;
+	y -= app->shown.view[v].y + 1 + (rows > 1 ? 0 : h - window);
+	line = ui->first_line[v] + y / rows;
+	return y >= 0 && y < window * rows && line < ui->n_lines[v] ? line : -1;
 }
 
 void app_mouse(struct app *app, struct mouse mouse)
@@ -160,4 +175,7 @@ void app_mouse(struct app *app, struct mouse mouse)
 	app->ui.focus = (enum view_id)v;
 	if (v == VIEW_TIMELINE)
 		seek_on_timeline(app, mouse.x);
+	else
+		app->ui.cursor[v] = line_at(app, v, mouse.y);
+	app->ui.follow[v] = 0;
 }

@@ -187,6 +187,8 @@ int view_window(struct ui *ui, enum view_id id, int n_lines, int h, int natural)
 			first = ui->cursor[id] - h + 1;
 	}
 	ui->scroll[id] = first - natural;
+	ui->first_line[id] = first;
+	ui->window_h[id] = h;
 	return first;
 }
 

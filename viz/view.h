@@ -25,6 +25,7 @@ struct ui {
 	bool is_zoomed;       /* only the pane with the focus */
 	int scroll[N_VIEWS];  /* lines from where the view would show by itself; views clamp it */
 	int cursor[N_VIEWS];  /* a chosen line of those that the view has; -1: none. For "last change of this word" */
+	uint64_t follow[N_VIEWS]; /* stack, buffer: the cursor is where this word is shown (nowhere: -1); 0: it stays in its line */
 	uint32_t pinned;      /* exec to show on the left, whoever swaps; NO_EXEC: none */
 	bool is_diff;         /* save_buffer: only the lines that differ from the live stack */
 	uint64_t marks[26]; bool has_mark[26];
@@ -33,6 +34,8 @@ struct ui {
 	uint64_t cursor_addr[N_VIEWS]; /* address of the word (stack, buffer) in the cursor's line; 0 none */
 	int cursor_reg;       /* register in the cursor's line; N_REGS: none */
 	int n_lines[N_VIEWS]; /* lines there are, for scrolling */
+	int first_line[N_VIEWS], window_h[N_VIEWS]; /* the first that is shown, and how many: for the mouse */
+	uint64_t time_from, time_to; int time_x, time_w; /* the steps that the timeline shows, and in which columns */
 };
 
 struct view {

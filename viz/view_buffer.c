@@ -300,6 +300,12 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 		p = pane_inside(p, 0, used, p.w, p.h - used);
 	}
 	n = choose_lines(m, ui, &s, shape.per_line, lines);
+	if (ui->follow[VIEW_BUFFER] != 0) {
+		ui->cursor[VIEW_BUFFER] = -1;
+		for (int i = 0; i < n; i++)
+			if (s.buffer + lines[i] == ui->follow[VIEW_BUFFER])
+				ui->cursor[VIEW_BUFFER] = i;
+	}
 	first = view_window(ui, VIEW_BUFFER, n, p.h, 0);
 	for (int y = 0; y < p.h && first + y < n; y++) {
 		uint64_t at = lines[first + y];

@@ -342,6 +342,12 @@ static void draw_side(struct model *m, struct ui *ui, struct pane p, int side)
 	if (e->rsp == e->hi && c.n_lines < p.h)
 		view_column(p, 0, c.n_lines, p.w, exec_role(e->number), 0,
 			    e->is_on_cpu ? "rsp→  the top: nothing is on it" : "(rsp) the top: nothing is on it");
+	if (ui->follow[id] != 0) {
+		ui->cursor[id] = -1;
+		for (int i = 0; i < c.n_lines; i++)
+			if (c.lines[i].addr == ui->follow[id])
+				ui->cursor[id] = i;
+	}
 	first = view_window(ui, id, c.n_lines, p.h, 0);
 	for (int y = 0; y < p.h && first + y < c.n_lines; y++) {
 		draw_line(m, ui, &c, &c.lines[first + y], p, y);

@@ -273,6 +273,15 @@ static void draw_legend(struct pane p, int x, int y)
 		pane_text(p, p.w - (int)strlen(legend), y, ROLE_DIM, 0, legend);
 }
 
+/* Where the mouse finds which step. */
+static void tell_axis(struct ui *ui, const struct axis *a)
+{
+	ui->time_from = a->from;
+	ui->time_to = a->to;
+	ui->time_x = a->x;
+	ui->time_w = a->w;
+}
+
 static void draw(struct model *m, struct ui *ui, struct pane p)
 {
 	uint32_t rows[MAX_ROWS];
@@ -294,6 +303,7 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 		a.w = p.w - a.x;
 	}
 	choose_steps(m, &a);
+	tell_axis(ui, &a);
 	info_text(m, &a, p.w, text, sizeof text);
 	if (p.h == 1) {
 		/* the cursor takes the place of what runs there */
@@ -302,6 +312,7 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 		if (p.w > len + 12) {
 			a.w = p.w - len - 1;
 			choose_steps(m, &a);
+			tell_axis(ui, &a);
 			draw_one_row(m, &a, p, 0);
 			pane_put(p, column_of(&a, m->t), 0, 0x25b2, ROLE_NEXT, STYLE_BOLD);
 			pane_text(p, a.w + 1, 0, ROLE_TEXT, 0, text);
