@@ -60,6 +60,8 @@ const struct exec *view_side(const struct model *m, const struct ui *ui, int sid
 	return model_exec(m, m->to);
 }
 
+enum { HEAP_MOST = 1 << 30 };
+
 /* --- addresses ----------------------------------------------------------------------- */
 
 /* "C1.rbx": a place in the context of one of those who are shown. Others are too many to
@@ -103,6 +105,29 @@ static bool struct_text(struct model *m, const struct exec *e, uint64_t value, c
 	return false;
 }
 
+/* What the program allocates with brk(2) begins behind its own pages. Which page, depends
+ * on how large it is; how far behind, only on what it does. */
+static bool heap_text(struct model *m, uint64_t value, char *text, size_t len)
+{
+	size_t n = 0;
+	const struct trace_info *info = m->trace ? trace_info(m->trace) : NULL;
+	const struct trace_map *maps = m->trace ? trace_maps(m->trace, &n) : NULL;
+	uint64_t end = 0, next = UINT64_MAX;
+
+	if (!info || !info->program)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (maps[i].path && strcmp(maps[i].path, info->program) == 0 && maps[i].hi > end)
+			end = maps[i].hi;
+	for (size_t i = 0; i < n; i++)
+		if (maps[i].lo >= end && maps[i].lo < next)
+			next = maps[i].lo;
+	if (end == 0 || value < end || value >= next || value - end > HEAP_MOST)
+		return false;
+	snprintf(text, len, "heap+0x%" PRIx64, value - end);
+	return true;
+}
+
 enum { ASK_AT_MOST = 64 }; /* execs, for one value */
 
 static bool symbolic(struct model *m, uint64_t value, char *text, size_t len)
@@ -128,7 +153,7 @@ static bool symbolic(struct model *m, uint64_t value, char *text, size_t len)
 		symbol_text(m->symbols, value, text, len);
 		return true;
 	}
-	return false;
+	return heap_text(m, value, text, len);
 }
 
 char *address_text(struct model *m, const struct ui *ui, uint64_t value, char *text, size_t len)

@@ -15,12 +15,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 43, N_SAVED = 8 };
+enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 44, N_SAVED = 8 };
 
 /* Of each of two columns with contexts. */
 static int context_len(int w)
 {
-	return w >= 56 ? 14 : 10;
+	return w >= 56 ? 14 : 11;
 }
 
 static const enum reg order[] = {
@@ -104,7 +104,7 @@ static void contexts(struct model *m, const struct ui *ui, enum reg r, uint64_t 
 			continue;
 		/* equal to what the CPU has: saved already, or loaded already */
 		pane_put(p, x, y, value == now ? '=' : ' ', ROLE_TEXT, STYLE_BOLD);
-		view_column(p, x + 1, y, context_len(p.w) - 2, value_role(m, value), value == now ? STYLE_BOLD : 0,
+		view_column(p, x + 1, y, context_len(p.w) - 1, value_role(m, value), value == now ? STYLE_BOLD : 0,
 			    value_text(m, ui, r, value, text, sizeof text));
 	}
 }
@@ -140,6 +140,8 @@ static int draw_value(struct model *m, const struct ui *ui, enum reg r, struct p
 		n = view_columns(old) < room ? view_columns(old) : room;
 		x = view_column(p, x, y, n, ROLE_DIM, 0, old);
 		x = pane_text(p, x, y, ROLE_DIM, 0, " → ");
+	} else if (is_changed && room >= -2) {
+		x = pane_text(p, x, y, ROLE_DIM, 0, "→");
 	}
 	n = view_columns(new) < end - x ? view_columns(new) : end - x;
 	return view_column(p, x, y, n, value_role(m, now), is_changed ? STYLE_CHANGED : 0, new);

@@ -10,7 +10,8 @@
  *          │-0x40  S2-0x10             saved rbp
  *          └-0x38  body+0x41           returns to body
  *
- * rsp→ is the CPU's, (rsp) the one that the context holds. What a reader looks for is
+ * rsp→ is the CPU's, (rsp) the one that the context holds; * has just been changed. What a
+ * reader looks for is
  * shown; long runs of other words in between become one line, shorter ones first when
  * there is room. So the work for one draw follows from the frames, not from the size of
  * a stack.
@@ -270,8 +271,10 @@ static void draw_words(struct model *m, const struct ui *ui, const struct pictur
 	}
 	address_text(m, ui, value, value_text, sizeof value_text);
 	role = is_dead ? ROLE_DIM : value_role(m, value);
-	if (is_changed(c, line->addr))
+	if (is_changed(c, line->addr)) {
 		style = STYLE_CHANGED;
+		pane_put(p, x - 1, y, '*', ROLE_TEXT, STYLE_BOLD);
+	}
 	if (value_len > view_columns(value_text))
 		value_len = view_columns(value_text);
 	/* The value first; what it is gets the rest, in one column if that is not far. */

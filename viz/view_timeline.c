@@ -265,12 +265,16 @@ static void info_text(const struct model *m, const struct axis *a, int w, char *
 	}
 }
 
-static void draw_legend(struct pane p, int x, int y)
+/* On the cursor's line, on the side where there is room. */
+static void draw_legend(struct pane p, int cursor, int y)
 {
 	static const char *const legend = "+ create  x exit  s save  r restore  ! signal  E end";
+	int len = (int)strlen(legend);
 
-	if (p.w - x >= (int)strlen(legend) + 2)
-		pane_text(p, p.w - (int)strlen(legend), y, ROLE_DIM, 0, legend);
+	if (cursor + len + 2 < p.w)
+		pane_text(p, p.w - len, y, ROLE_DIM, 0, legend);
+	else if (cursor > len + 2)
+		pane_text(p, 0, y, ROLE_DIM, 0, legend);
 }
 
 /* Where the mouse finds which step. */
@@ -323,8 +327,6 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	}
 	x = column_of(&a, m->t);
 	view_column(p, 0, y++, p.w, ROLE_TEXT, STYLE_BOLD, text);
-	if (p.w >= 110)
-		draw_legend(p, view_columns(text), 0);
 	if (n > 0)
 		for (int i = 0; i < n; i++)
 			draw_row(m, &a, rows[i], p, y++);
@@ -337,7 +339,7 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	/* events and the cursor on one line if there is only one left */
 	draw_events(m, &a, p, y);
 	if (y + 1 < p.h)
-		y++;
+		draw_legend(p, a.x + x, ++y);
 	pane_put(p, a.x + x, y, 0x25b2, ROLE_NEXT, STYLE_BOLD);
 }
 
