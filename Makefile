@@ -266,7 +266,7 @@ $(foreach n,$(LESSONS),$(eval $(call unit_rule,stage$(n),$(call stage,$(n)))))
 $(eval $(call unit_rule,tests,$(call objects,$(LIB_FILES))))
 # These need the hooks beside the library.
 $(addprefix $(B)/tests/,$(TESTS_$(HOOKS)) $(TESTS_ALL)): $(B)/costep_hooks.o
-# coviz's: linked with its parts, and with nothing of the library; one looks at the switch.
+# coviz's: linked with its parts, and with nothing of the library; two look at the switch.
 TESTS_VIZ := $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/t_viz_*.c)))
 VIZ_PROGRAMS := $(TESTS_VIZ:%=$(B)/viztests/%)
 $(B)/tests/unit/t_viz_%.o: BOTH += -iquote viz
@@ -274,7 +274,7 @@ $(B)/viztests/%: $(B)/tests/unit/%.o $(filter-out %/main.o,$(call viz_objects,$(
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OPT) -rdynamic $^ $(LDLIBS) $(VIZ_LIBS) -o $@
-$(B)/viztests/t_viz_symbols: $(B)/asm/coctx_swap_$(ARCH).o
+$(B)/viztests/t_viz_symbols $(B)/viztests/t_viz_say: $(B)/asm/coctx_swap_$(ARCH).o
 viztest: $(VIZ_PROGRAMS) | $(WAIT) ## the unit tests of coviz
 	@tests/run -j 2 $^
 

@@ -3,13 +3,9 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 
-#include "../../src/coctx.c"
 #include "../../viz/symbols.h"
-#include "check.h"
+#include "two.h"
 
 /* A label without type and size, as hand-written assembly has them. */
 __asm__(".text\n.p2align 4\nbare_label: nop\nnop\nret\n.globl sized_after\n.type sized_after,@function\n"
@@ -44,11 +40,6 @@ __attribute__((noinline)) int a_global_function(int x);
 int a_global_function(int x)
 {
 	return a_static_function(x) + 1;
-}
-
-static uint64_t address(const void *p)
-{
-	return (uint64_t)(uintptr_t)p;
 }
 
 static void names(void)
@@ -241,65 +232,7 @@ static void damaged_files(void)
 
 /* --- frames, at every instruction of a switch -------------------------------------- */
 
-enum { STACK_LEN = 64 * 1024, MAX_FRAMES = 64 };
-static struct coctx here, there, *link_of_there = &here;
-static _Alignas(64) char stack[STACK_LEN];
-static pid_t child;
-static volatile int turns;
-
-__attribute__((noinline)) static void other_leaf(int n)
-{
-	if (n > 0) {
-		other_leaf(n - 1);
-		turns++;
-		return;
-	}
-	while (turns < 1000) {
-		turns++;
-		coctx_swap(&there, &here);
-	}
-}
-
-static void other_body(void *arg)
-{
-	(void)arg;
-	other_leaf(3);
-}
-
-__attribute__((noinline)) static void caller_of_swap(void)
-{
-	coctx_swap(&here, &there);
-	turns++;
-}
-
-static int traced(void)
-{
-	static struct coctx *const *const link = (struct coctx *const *)&link_of_there;
-
-	coctx_make(&there, stack + STACK_LEN, other_body, NULL, (void *)link);
-	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-	raise(SIGSTOP);
-	for (int i = 0; i < 3; i++)
-		caller_of_swap();
-	return 0;
-}
-
-static bool read_child(void *arg, uint64_t addr, void *to, size_t len)
-{
-	struct iovec mine = { to, len }, its = { (void *)(uintptr_t)addr, len };
-
-	(void)arg;
-	return process_vm_readv(child, &mine, 1, &its, 1, 0) == (ssize_t)len;
-}
-
-static struct regs registers(void)
-{
-	struct user_regs_struct u;
-
-	CHECK_EQ(ptrace(PTRACE_GETREGS, child, NULL, &u), 0);
-	return (struct regs){ .r = { u.rax, u.rbx, u.rcx, u.rdx, u.rsi, u.rdi, u.rbp, u.rsp, u.r8, u.r9, u.r10,
-				     u.r11, u.r12, u.r13, u.r14, u.r15, u.rip, u.eflags } };
-}
+enum { MAX_FRAMES = 64 };
 
 static int has(struct symbols *s, const struct frame *frames, size_t n, const char *name)
 {
@@ -318,16 +251,16 @@ static void check_walk(struct symbols *s, const struct regs *r)
 	struct frame frames[MAX_FRAMES];
 	const char *why;
 	char text[64];
-	size_t n = unwind(s, r, read_child, NULL, frames, MAX_FRAMES, &why), seams = 0;
-	int is_there = r->r[REG_RSP] > address(stack) && r->r[REG_RSP] <= address(stack + STACK_LEN);
-	int has_begun = is_there && r->r[REG_RSP] < address(stack + STACK_LEN);
+	size_t n = unwind(s, r, two_read, NULL, frames, MAX_FRAMES, &why), seams = 0;
+	int is_there = r->r[REG_RSP] > address(other_stack) && r->r[REG_RSP] <= address(other_stack + TWO_STACK);
+	int has_begun = is_there && r->r[REG_RSP] < address(other_stack + TWO_STACK);
 
 	for (size_t i = 0; i < n; i++) {
 		uint64_t word;
 
 		seams += frames[i].is_seam;
 		if (frames[i].return_at) {
-			CHECK(read_child(NULL, frames[i].return_at, &word, 8));
+			CHECK(two_read(NULL, frames[i].return_at, &word, 8));
 			CHECK_EQ(word, frames[i + 1].pc);
 		}
 	}
@@ -345,40 +278,27 @@ static void check_walk(struct symbols *s, const struct regs *r)
 static void every_instruction(void)
 {
 	struct symbols *s = ours();
-	int status, n = 0, total = 0;
+	int n = 0, total = 0;
 
-	child = fork();
-	CHECK(child >= 0);
-	if (child == 0)
-		_exit(traced());
-	CHECK_EQ(waitpid(child, &status, 0), child);
-	CHECK(WIFSTOPPED(status));
-	for (;;) {
-		CHECK_EQ(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
-		CHECK_EQ(waitpid(child, &status, 0), child);
-		if (!WIFSTOPPED(status))
-			break;
-
-		struct regs r = registers();
+	for (two_start(); two_step(); total++) {
+		struct regs r = two_registers();
 		struct symbol found;
 
-		total++;
 		if (symbol_at(s, r.r[REG_RIP], &found) && strcmp(found.name, "coctx_swap") == 0) {
 			n++;
 			check_walk(s, &r);
 		}
 	}
 	printf("# %d of %d instructions lie in the switch\n", n, total);
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	CHECK(n >= 6 * 25);
+	CHECK(n >= 2 * TWO_TURNS * 25);
 	symbols_free(s);
 }
 
 static bool read_self(void *arg, uint64_t addr, void *to, size_t len)
 {
 	(void)arg;
-	child = getpid();
-	return read_child(NULL, addr, to, len);
+	two_child = getpid();
+	return two_read(NULL, addr, to, len);
 }
 
 static bool read_nothing(void *arg, uint64_t addr, void *to, size_t len)
@@ -396,7 +316,7 @@ static void suspended(void)
 	const char *why;
 	static const struct coctx *const nobody = &coctx_nobody;
 
-	coctx_make(&there, stack + STACK_LEN, other_body, NULL, &nobody);
+	coctx_make(&there, other_stack + TWO_STACK, other_body, NULL, &nobody);
 	r.r[REG_RBX] = (uint64_t)there.rbx;
 	r.r[REG_RSP] = (uint64_t)there.rsp;
 	r.r[REG_RIP] = (uint64_t)there.rip;
@@ -406,7 +326,7 @@ static void suspended(void)
 	CHECK(why == NULL);
 	CHECK_EQ(n, 2);
 	CHECK(frames[0].is_seam && has(s, frames, n, "co_has_no_resumer"));
-	CHECK_EQ(frames[0].cfa, address(stack + STACK_LEN));
+	CHECK_EQ(frames[0].cfa, address(other_stack + TWO_STACK));
 	CHECK_EQ(frames[0].return_at, 0);
 	CHECK_EQ(frames[1].return_at, 0);
 	n = unwind(s, &r, read_nothing, NULL, frames, MAX_FRAMES, &why);
@@ -425,10 +345,10 @@ static void bad_stacks(void)
 		struct regs r;
 
 		for (int k = 0; k < N_REGS; k++)
-			r.r[k] = rng_below(&rng, 2) ? rng_next(&rng) : address(stack) + rng_below(&rng, STACK_LEN);
+			r.r[k] = rng_below(&rng, 2) ? rng_next(&rng) : address(other_stack) + rng_below(&rng, TWO_STACK);
 		r.r[REG_RIP] = address(a_global_function) + rng_below(&rng, 100000);
 		for (int k = 0; k < 16; k++)
-			memcpy(stack + rng_below(&rng, STACK_LEN - 8), &r.r[rng_below(&rng, REG_RIP + 1)], 8);
+			memcpy(other_stack + rng_below(&rng, TWO_STACK - 8), &r.r[rng_below(&rng, REG_RIP + 1)], 8);
 
 		size_t n = unwind(s, &r, read_self, NULL, frames, MAX_FRAMES, &why);
 
