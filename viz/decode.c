@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "decode_mask.h"
 #include "decode_rules.h"
 
 /* One of each for the whole process, made at the first use and never given back. */
@@ -111,10 +112,10 @@ static struct insn_mem memory_operand(const cs_x86 *x, const cs_x86_op *op, unsi
 				.is_read = access & READS, .is_written = access & WRITES };
 
 	mem.is_in_segment = m->segment == X86_REG_FS || m->segment == X86_REG_GS;
-	/* A vector of indexes: as good as unknown. So is a bit's number, which may be any. */
+	/* A vector of indexes, or the number of a bit, which may be any: it can lie anywhere. */
 	if ((m->index != X86_REG_INVALID && mem.index == REG_NONE && is_vector(m->index))
 	    || (rules_is_bit_string(id) && x->operands[1].type == X86_OP_REG))
-		mem.is_in_segment = true;
+		mem.size = 0;
 	if (id == X86_INS_POP && mem.base == REG_RSP)
 		mem.disp += 8; /* its address is computed after rsp has moved */
 	return mem;
@@ -229,8 +230,10 @@ bool decode(const uint8_t *code, size_t len, uint64_t addr, struct insn *insn)
 		strcpy(insn->text, code[3] == 0xfa ? "endbr64" : "endbr32");
 		return true;
 	}
-	if (!engine_open() || !disassemble(engine.intel, engine.intel_insn, code, len, addr))
+	if (!engine_open())
 		return false;
+	if (!disassemble(engine.intel, engine.intel_insn, code, len, addr))
+		return decode_mask(code, len, insn);
 
 	const cs_insn *c = engine.intel_insn;
 	const cs_x86 *x = &c->detail->x86;

@@ -20,7 +20,7 @@ struct insn_mem {
 	enum reg base, index; /* REG_NONE: none. rip is as after the instruction */
 	int scale;
 	int64_t disp;
-	uint32_t size;        /* bytes */
+	uint32_t size;        /* bytes; 0: unknown, and so is the address (gather, bts) */
 	bool is_written, is_read;
 	bool is_in_segment;   /* fs: or gs: — the address is not known from the registers */
 };
