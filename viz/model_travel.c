@@ -321,7 +321,8 @@ struct change {
 	uint64_t last;  /* the register in the state before */
 };
 
-static int see_change(void *arg, uint64_t at, const struct regs *regs, const struct trace_word *words, size_t n, int flags)
+static int see_change(void *arg, uint64_t at, const struct regs *regs, const struct trace_word *words, size_t n,
+		      int flags)
 {
 	struct change *c = arg;
 	bool has_changed = false;

@@ -2,7 +2,8 @@
 /*
  * trace_file — what the reader keeps of an open trace.
  *
- * Part:    source. For trace_read.c (what is in the file) and trace_seek.c (states).
+ * Part:    source. For trace_read.c (what is in the file), trace_tables.c (its tables) and
+ *          trace_seek.c (states).
  */
 #ifndef VIZ_TRACE_FILE_H
 #define VIZ_TRACE_FILE_H
@@ -48,6 +49,16 @@ struct trace {
 	char damage_line[600];        /* what trace_damage returns */
 	bool is_out_of_memory;
 };
+
+/* Room for one more item of @size bytes behind the @n of *@items; where it goes, or NULL. */
+void *trace_add_item(struct trace *t, void **items, size_t n, size_t *room, size_t size);
+
+/* Take the contents of one chunk (trace_tables.c). False: they make no sense. */
+bool trace_read_info(struct trace *t, struct in *in);
+bool trace_read_map(struct trace *t, struct in *in);
+bool trace_read_exec(struct trace *t, struct in *in);
+bool trace_read_events(struct trace *t, struct in *in, uint32_t n);
+bool trace_read_output(struct trace *t, struct in *in, uint64_t step);
 
 /* Note what is wrong. */
 void trace_note_damage(struct trace *t, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -11,7 +11,11 @@
 
 /* --- the code that is walked through ------------------------------------------------------- */
 
-#define APART __attribute__((noinline, noclone, used))
+#ifdef __clang__
+#define APART __attribute__((noinline, used))
+#else
+#define APART __attribute__((noipa)) /* nor copied for a caller */
+#endif
 
 static volatile int sink;
 static void (*volatile call_ends)(void);
