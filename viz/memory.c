@@ -146,6 +146,25 @@ int memory_set_word(struct memory *m, uint64_t addr, uint64_t value)
 	return memory_swap_word(m, addr, value, &old, &known);
 }
 
+int memory_set_words(struct memory *m, uint64_t addr, const uint64_t *words, size_t n)
+{
+	while (n > 0) {
+		struct memory_page *p = find_page(m, addr);
+		unsigned first = index_of(addr);
+		size_t here = MEMORY_PAGE_WORDS - first < n ? MEMORY_PAGE_WORDS - first : n;
+		uint64_t mask = (here == 64 ? ~(uint64_t)0 : ((uint64_t)1 << here) - 1) << first;
+		if (!p && !(p = add_page(m, addr)))
+			return -1;
+		m->n_words += (size_t)__builtin_popcountll(mask & ~p->known);
+		p->known |= mask;
+		memcpy(p->words + first, words, here * 8);
+		addr += here * 8;
+		words += here;
+		n -= here;
+	}
+	return 0;
+}
+
 void memory_forget_word(struct memory *m, uint64_t addr)
 {
 	struct memory_page *p = find_page(m, addr);

@@ -40,7 +40,10 @@ bool memory_word(const struct memory *m, uint64_t addr, uint64_t *value);
 /* @addr is rounded down to 8. 0, or -1 with ENOMEM. */
 int memory_set_word(struct memory *m, uint64_t addr, uint64_t value);
 
-/* The same, and tell what was there: *@known, and then *@old. */
+/* @n words from @addr up, which is a multiple of 8. */
+int memory_set_words(struct memory *m, uint64_t addr, const uint64_t *words, size_t n);
+
+/* memory_set_word, and tell what was there: *@known, and then *@old. */
 int memory_swap_word(struct memory *m, uint64_t addr, uint64_t value, uint64_t *old, bool *known);
 
 /* The word is not known any more. */

@@ -222,25 +222,38 @@ static bool read_value(struct in *in, unsigned len, uint64_t *value)
 	return true;
 }
 
+/* Up to a buffer full of words of a run; it is even, for two share a byte. */
+static bool read_words(struct in *in, uint64_t *words, size_t n)
+{
+	for (size_t i = 0; i < n; i += 2) {
+		const uint8_t *lens = in_bytes(in, 1);
+		uint64_t pair[2];
+		if (!lens || !read_value(in, *lens & 15, &pair[0]) || !read_value(in, *lens >> 4, &pair[1]))
+			return false;
+		words[i] = pair[0];
+		if (i + 1 < n)
+			words[i + 1] = pair[1];
+	}
+	return true;
+}
+
 static bool read_run(struct in *in, struct memory *memory, uint64_t *end)
 {
 	uint64_t addr = *end + in_varint(in) * 8, n = in_varint(in);
+	uint64_t words[256];
 
 	if (in->is_bad || n == 0 || n / 2 > in_left(in)) {
 		in->is_bad = true;
 		return false;
 	}
-	for (uint64_t i = 0; i < n; i += 2) {
-		const uint8_t *lens = in_bytes(in, 1);
-		uint64_t value;
-		for (unsigned k = 0; k < 2; k++) {
-			if (!lens || !read_value(in, *lens >> 4 * k & 15, &value))
-				return false;
-			if (i + k < n && memory_set_word(memory, addr + 8 * (i + k), value) != 0)
-				return false;
-		}
-	}
 	*end = addr + 8 * n;
+	for (; n > 0;) {
+		size_t here = n < 256 ? n : 256;
+		if (!read_words(in, words, here) || memory_set_words(memory, addr, words, here) != 0)
+			return false;
+		addr += 8 * here;
+		n -= here;
+	}
 	return true;
 }
 
