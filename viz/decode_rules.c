@@ -120,10 +120,6 @@ uint32_t rules_size(unsigned id)
 		return 28;
 	case X86_INS_FNSAVE: case X86_INS_FRSTOR:
 		return 108;
-	case X86_INS_CMPXCHG16B:
-		return 16;
-	case X86_INS_CMPXCHG8B:
-		return 8;
 	case X86_INS_FBSTP: case X86_INS_FBLD:
 		return 10;
 	default:

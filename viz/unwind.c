@@ -24,7 +24,7 @@ struct rules {
 	bool is_used;
 	Dwarf_Frame *frame; /* NULL: there are none */
 	bool is_signal;     /* the frame of a signal handler's caller */
-	bool is_seam, is_end;
+	bool is_seam;
 };
 
 /* Open addressing; emptied when half full. */
@@ -83,11 +83,7 @@ static const struct rules *rules_at(struct symbols *s, uint64_t pc)
 	c->n++;
 	if (r->frame)
 		dwarf_frame_info(r->frame, NULL, NULL, &r->is_signal);
-	if (symbol_at(s, pc, &symbol)) {
-		r->is_seam = strcmp(symbol.name, "__morestack") == 0;
-		r->is_end = strcmp(symbol.name, "co_has_no_resumer") == 0
-			    || strcmp(symbol.name, "co_resumer_is_copied_out") == 0;
-	}
+	r->is_seam = symbol_at(s, pc, &symbol) && strcmp(symbol.name, "__morestack") == 0;
 	return r;
 }
 
@@ -262,7 +258,7 @@ size_t unwind(struct symbols *s, const struct regs *regs, read_fn *read, void *a
 			f->return_at = f->cfa - 8;
 		if (o == FAILED)
 			*why = explain(s->rules, &m, pc);
-		if (o != KNOWN || r->is_end)
+		if (o != KNOWN)
 			return n + 1;
 		if (m.regs[DWARF_RIP] == pc && m.regs[DWARF_RSP] == rsp) {
 			*why = "the stack leads back to itself";

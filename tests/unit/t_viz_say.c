@@ -2,9 +2,7 @@
 /* say: the sentences for a real switch, for a damaged one, for events and gaps. */
 #include "../../viz/say.h"
 
-#include <stddef.h>
-#include <sys/mman.h>
-
+#include "../../viz/sentence.h"
 #include "two.h"
 
 static char path[] = "/tmp/t_viz_say.XXXXXX";
@@ -227,6 +225,9 @@ static void a_switch(void)
 	CHECK(strstr(text, "The switch begins: main is about to stop, and other to go on."));
 	for (size_t i = 1; i < sizeof sentences / sizeof *sentences; i++)
 		CHECK_EQ(expect(m, t + i, sentences[i]), t + i);
+#ifndef __OPTIMIZE__
+	expect(m, t, "rdi (0x3) is written: other_leaf's variable n");
+#endif
 	t = expect(m, t + 30, "The switch begins: other is about to stop, and main to go on.");
 	t = expect(m, t, "from this instruction on we stand on main's stack.");
 	CHECK_EQ(expect(m, t, "main goes on where it left off"), t + 1);
@@ -261,6 +262,27 @@ static void events(void)
 	model_free(m);
 }
 
+/* What memory held before a step, in parts of words and across them. */
+static void bytes(void)
+{
+	static struct trace_word old[] = { { 0x1000, 0x1111222233334444 }, { 0x1008, 0x5555666677778888 }, { 0x1010, 0 } };
+	static bool was_known[] = { true, true, false };
+	static struct model m = { .state = { .before = old, .was_known = was_known, .n_before = 3 } };
+	uint64_t v;
+
+	for (uint64_t addr = 0x1000; addr < 0x1020; addr += 8)
+		CHECK_EQ(memory_set_word(&m.state.memory, addr, 0xa0 + addr), 0);
+	CHECK(bytes_before(&m, 0x1004, 4, &v) && v == 0x11112222);
+	CHECK(bytes_before(&m, 0x1004, 8, &v) && v == 0x7777888811112222);
+	CHECK(bytes_before(&m, 0x100f, 1, &v) && v == 0x55);
+	CHECK(bytes_before(&m, 0x1018, 2, &v) && v == 0x10b8);
+	CHECK(!bytes_before(&m, 0x100c, 8, &v)); /* was not known */
+	CHECK(!bytes_before(&m, 0x1000, 16, &v));
+	CHECK(!bytes_before(&m, 0x2000, 8, &v));
+	CHECK(bytes_now(&m, 0x1004, 4, &v) && v == 0);
+	memory_free(&m.state.memory);
+}
+
 /* Every step has a sentence, that ends; and room is never overrun. */
 static void every_step(void)
 {
@@ -289,6 +311,7 @@ static const struct test_case cases[] = {
 	{ "a_switch", "each instruction of a switch is explained", a_switch, 0, NULL },
 	{ "damage", "a register that the switch has lost is named, old and new", damage, 0, NULL },
 	{ "events", "the beginning, a gap, a signal, the end", events, 0, NULL },
+	{ "bytes", "what memory held before", bytes, 0, NULL },
 	{ "every_step", "every step has a sentence, in any room", every_step, 0, NULL },
 };
 TEST_MAIN(cases)

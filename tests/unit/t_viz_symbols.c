@@ -9,7 +9,7 @@
 
 /* A label without type and size, as hand-written assembly has them. */
 __asm__(".text\n.p2align 4\nbare_label: nop\nnop\nret\n.globl sized_after\n.type sized_after,@function\n"
-	"sized_after: ret\n.size sized_after, .-sized_after\n");
+	"sized_after: ret\n.size sized_after, .-sized_after\nnop\nnop\n");
 extern const char sized_after[];
 
 static struct symbols *ours(void)
@@ -78,6 +78,7 @@ static void labels(void)
 	CHECK(symbol_at(s, address(sized_after), &found));
 	CHECK_EQ(strcmp(found.name, "sized_after"), 0);
 	CHECK_EQ(found.hi - found.lo, 1);
+	CHECK(!symbol_at(s, address(sized_after) + 1, &found) || strcmp(found.name, "bare_label"));
 	symbols_free(s);
 }
 
@@ -157,8 +158,8 @@ static void code(void)
 	/* A constant that the loader has relocated, and one that is no constant. */
 	CHECK(symbols_constant(s, address(&coctx_nobody.rip), &value));
 	CHECK_EQ(value, address(coctx_nobody.rip));
-	static uint64_t variable;
-	CHECK(!symbols_constant(s, address(&variable), &value));
+	static volatile uint64_t variable = 5;
+	CHECK(!symbols_constant(s, address((const void *)&variable), &value));
 	symbols_free(s);
 }
 
