@@ -68,7 +68,7 @@ static void say_event(struct sentence *s, const struct trace_event *e)
 
 	switch (e->kind) {
 	case EVENT_CREATE:
-		if (e->other == NO_EXEC)
+		if (e->other == NO_EXEC || m->state.flags & STEP_IS_GAP) /* by whom, was not seen */
 			add(s, "%s is created.", name);
 		else
 			add(s, "%s creates %s.", other, name);

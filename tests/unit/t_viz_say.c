@@ -255,7 +255,7 @@ static void events(void)
 	CHECK(strstr(say(m, text, sizeof text), "The recording begins here, in "));
 	model_seek(m, m->last - 1);
 	say(m, text, sizeof text);
-	CHECK(strstr(text, "main creates other. SIGUSR1 arrives. Not recorded: main ran on from "));
+	CHECK(strstr(text, "other is created. SIGUSR1 arrives. Not recorded: main ran on from "));
 	CHECK(strstr(text, " to other_body."));
 	model_seek(m, m->last);
 	CHECK(strstr(say(m, text, sizeof text), "The program was killed by SIGSEGV. "));
