@@ -31,25 +31,65 @@ const char *who(const struct model *m, uint32_t number)
 	return number < n && *execs[number].name ? execs[number].name : "somebody";
 }
 
+/* As the panes write it, so that one finds it there. False: no name for it. */
+static bool address_words(const struct model *m, uint64_t addr, struct words *w)
+{
+	uint32_t owner = addr < 0x1000 ? NO_EXEC : model_owner(m, addr);
+	const struct exec *e = owner == NO_EXEC ? NULL : model_exec(m, owner);
+	uint64_t offset;
+
+	if (addr < 0x1000) /* a number, whatever is mapped there */
+		return false;
+	model_describe(m, addr, w->text, sizeof w->text);
+	if (e && e->hi && addr <= e->hi && strstr(w->text, "'s stack")) {
+		if (addr == e->hi)
+			snprintf(w->text, sizeof w->text, "S%u", (unsigned)owner);
+		else
+			snprintf(w->text, sizeof w->text, "S%u-0x%llx", (unsigned)owner, (unsigned long long)(e->hi - addr));
+	}
+	if (!*w->text && m->symbols && symbols_heap(m->symbols, addr, &offset))
+		snprintf(w->text, sizeof w->text, "heap+0x%llx", (unsigned long long)offset);
+	return *w->text;
+}
+
 const char *value_words(const struct model *m, uint64_t value, struct words *w)
 {
-	/* Small numbers are numbers, whatever is mapped there. */
-	if (value < 0x1000 || !*model_describe(m, value, w->text, sizeof w->text))
+	if (value < 10)
+		snprintf(w->text, sizeof w->text, "%u", (unsigned)value);
+	else if (!address_words(m, value, w))
 		snprintf(w->text, sizeof w->text, "0x%llx", (unsigned long long)value);
 	return w->text;
 }
 
-const char *place_words(const struct model *m, uint64_t addr, struct words *w)
+/* A place on the stack that the debug information, or the call frame information, has a
+ * name for: a variable, the return address. */
+static bool frame_words(const struct model *m, uint64_t addr, struct words *w)
 {
 	struct regs regs = m->state.regs_before;
-	const char *function;
-	char name[48];
+	struct frame frame;
+	struct symbol function;
+	const char *name, *why;
+	struct words where;
+	char variable[48];
 
+	if (!m->symbols || !m->done.len || model_owner(m, addr) == NO_EXEC)
+		return false;
 	regs.r[REG_RIP] = m->done_at;
-	if (m->symbols && m->done.len && model_owner(m, addr) != NO_EXEC
-	    && symbols_variable(m->symbols, &regs, addr, name, sizeof name, &function))
-		snprintf(w->text, sizeof w->text, "%.30s's variable %s", function, name);
-	else if (!*model_describe(m, addr, w->text, sizeof w->text))
+	if (symbols_variable(m->symbols, &regs, addr, variable, sizeof variable, &name)) {
+		snprintf(w->text, sizeof w->text, "%.30s's variable %s", name, variable);
+		return true;
+	}
+	if (unwind(m->symbols, &regs, memory_read, (void *)&m->state.memory, &frame, 1, &why) != 1 || frame.return_at != addr
+	    || !addr || !symbol_at(m->symbols, m->done_at, &function))
+		return false;
+	address_words(m, addr, &where);
+	snprintf(w->text, sizeof w->text, "%.30s's return address (%.30s)", function.name, where.text);
+	return true;
+}
+
+const char *place_words(const struct model *m, uint64_t addr, struct words *w)
+{
+	if (!frame_words(m, addr, w) && !address_words(m, addr, w))
 		snprintf(w->text, sizeof w->text, "address 0x%llx", (unsigned long long)addr);
 	return w->text;
 }

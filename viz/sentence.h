@@ -26,9 +26,11 @@ struct words {
 
 /* "alice", also of one that no longer is or not yet. */
 const char *who(const struct model *m, uint32_t number);
-/* What stands for a number: "co_swap+0x5e", "bob's stack, top-0x40", else the number. */
+/* What stands for a number: "co_swap+0x5e", "S2-0x40" (exec 2's stack, from its top),
+ * "heap+0x80", else the number. */
 const char *value_words(const struct model *m, uint64_t value, struct words *w);
-/* Where something lies: "bob's co.state", "the stack at top-0x40", "address 0x..." */
+/* Where something lies: "bob's co.state", "f's variable n", "f's return address (S2-0x40)",
+ * "address 0x..." */
 const char *place_words(const struct model *m, uint64_t addr, struct words *w);
 
 /* Address of operand @i of the instruction before t. False: it cannot be told. */

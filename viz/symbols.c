@@ -371,6 +371,18 @@ bool symbol_named(struct symbols *s, const char *name, struct symbol *found)
 	return best != NULL;
 }
 
+bool symbols_heap(struct symbols *s, uint64_t addr, uint64_t *offset)
+{
+	enum { MOST = 1 << 30 };
+	uint64_t end = s->n ? s->modules[0].hi : 0;
+
+	for (size_t i = 1; i < s->n; i++)
+		if (s->modules[i].lo >= end && addr >= s->modules[i].lo)
+			return false;
+	*offset = addr - end;
+	return end && addr >= end && *offset < MOST;
+}
+
 char *symbol_text(struct symbols *s, uint64_t addr, char *text, size_t len)
 {
 	struct symbol found;

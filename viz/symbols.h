@@ -39,6 +39,10 @@ bool symbol_named(struct symbols *s, const char *name, struct symbol *found);
 /* "name+0x2e", "name", or "0x7f..." into @text; returns @text. */
 char *symbol_text(struct symbols *s, uint64_t addr, char *text, size_t len);
 
+/* What the program allocates with brk(2) lies behind its own pages. Which page, depends on
+ * how large it is; *@offset, how far behind them, only on what it does. False: not there. */
+bool symbols_heap(struct symbols *s, uint64_t addr, uint64_t *offset);
+
 /* A place in a source file. */
 struct source_line {
 	const char *path; /* absolute; owned by symbols, the same pointer for the same file */

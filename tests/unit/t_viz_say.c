@@ -189,20 +189,20 @@ static void a_switch(void)
 	static const char *const sentences[] = {
 		"Calls coctx_swap: the return address, caller_of_swap+",
 		"rdx is read: caller_of_swap+",
-		"rcx = 8(%rsp), an address that is only computed: main's stack, top-0x",
+		"rcx = 8(%rsp), an address that is only computed: S0-0x",
 		"Saved in main's context: its rbx (",
 		"Saved in main's context: its rbp (",
 		"Saved in main's context: its r12 (",
 		"Saved in main's context: its r13 (",
 		"Saved in main's context: its r14 (",
 		"Saved in main's context: its r15 (",
-		"Saved in main's context: rsp as it will be once the switch has returned (main's stack, top-0x",
+		"Saved in main's context: rsp as it will be once the switch has returned (S0-0x",
 		"Saved in main's context as rip: where main will go on, caller_of_swap+",
 		"Saved in main's context: the SSE settings, mxcsr (0x1f80).",
 		"Saved in main's context: the x87 settings (0x37f).",
 		"rax: the SSE settings in main's context (0x1f80).",
-		"xorl 0x40(%rsi), %eax: rax 0x1f80 → 0x0; read: other's context",
-		"rax stays 0x0",
+		"xorl 0x40(%rsi), %eax: rax 0x1f80 → 0; read: other's context",
+		"rax stays 0",
 		"Both have the same SSE settings: the branch is taken, nothing is loaded.",
 		"rax: the x87 settings in main's context (0x37f).",
 		"compared, and found equal",
@@ -216,7 +216,7 @@ static void a_switch(void)
 		"r15 is loaded from other's context: ",
 		"rsp is loaded from other's context: from this instruction on we stand on other's stack.",
 		"The jump to the entry trampoline: other begins.",
-		"rdi = r13: 0x0.",
+		"rdi = r13: 0.",
 		"Calls other_body: ",
 	};
 	struct model *m = recorded(false);
@@ -226,8 +226,9 @@ static void a_switch(void)
 	for (size_t i = 1; i < sizeof sentences / sizeof *sentences; i++)
 		CHECK_EQ(expect(m, t + i, sentences[i]), t + i);
 #ifndef __OPTIMIZE__
-	expect(m, t, "rdi (0x3) is written: other_leaf's variable n");
+	expect(m, t, "rdi (3) is written: other_leaf's variable n");
 #endif
+	expect(m, t, ", from coctx_swap's return address (S0-0x");
 	t = expect(m, t + 30, "The switch begins: other is about to stop, and main to go on.");
 	t = expect(m, t, "from this instruction on we stand on main's stack.");
 	CHECK_EQ(expect(m, t, "main goes on where it left off"), t + 1);
