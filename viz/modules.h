@@ -52,6 +52,7 @@ struct symbols {
 };
 
 struct module *module_at(struct symbols *s, uint64_t addr); /* NULL: none that is open */
+bool module_is_ours(const struct module *m); /* libcostep */
 /* In which order to look for what is asked by name: the program, libcostep, the others.
  * NULL: that was the last. Begin with @i 0. */
 struct module *module_by_rank(struct symbols *s, size_t i);
@@ -67,6 +68,8 @@ const char *keep_name(struct symbols *s, const char *text, size_t len, const cha
 Dwarf_Die *unit_at(struct module *m, uint64_t addr, Dwarf_Addr *bias);
 /* The CFA of the frame that is running. */
 bool frame_cfa(struct symbols *s, const struct regs *regs, uint64_t *cfa);
+
+time_t path_built_at(const struct symbols *s, const char *path); /* 0: not of a program */
 
 void lines_free(struct symbols *s);
 void texts_free(struct symbols *s);

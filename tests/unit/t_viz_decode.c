@@ -156,7 +156,8 @@ static void rare_instructions(uint8_t *b)
 	__asm__ volatile("maskmovdqu %%xmm1, %%xmm1" : : "D"(b + 3000) : "memory");
 	__asm__ volatile("movhps %%xmm1, (%0); movlpd %%xmm1, 8(%0); movntiq %%rax, 16(%0); pextrw $1, %%xmm1, %%eax"
 			 : : "r"(b + 4000) : "memory", "rax", "xmm1");
-	__asm__ volatile("shldl $3, %%eax, (%0); movbe %%eax, 8(%0); cpuid" : : "r"(b + 5000) : "memory", "rax", "rbx", "rcx", "rdx");
+	__asm__ volatile("shldl $3, %%eax, (%0); movbe %%eax, 8(%0); cpuid"
+			 : : "r"(b + 5000) : "memory", "rax", "rbx", "rcx", "rdx");
 	__asm__ volatile("imulq (%0); mulq (%0); bsfq (%0), %%rax; rdtsc" : : "r"(b + 5100) : "memory", "rax", "rdx", "cc");
 }
 
