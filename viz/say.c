@@ -66,7 +66,9 @@ char *say(struct model *m, char *text, size_t len)
 		add(&s, "An instruction was executed that cannot be decoded.");
 	else if (!say_switching(&s))
 		say_instruction(&s);
-	if ((swap = event_at(m, EVENT_SWAP)))
+	if ((swap = event_at(m, EVENT_SWAP)) && swap->who == swap->other)
+		add(&s, " The switch begins: from %s to itself.", who(m, swap->who));
+	else if (swap)
 		add(&s, " The switch begins: %s is about to stop, and %s to go on.", who(m, swap->who), who(m, swap->other));
 	return text;
 }

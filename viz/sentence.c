@@ -6,6 +6,22 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How many of @n bytes of UTF-8 make whole characters. */
+static size_t whole_characters(const char *text, size_t n)
+{
+	size_t begin = n;
+
+	while (begin > 0 && (text[begin - 1] & 0xc0) == 0x80)
+		begin--;
+	if (begin == 0)
+		return n;
+
+	uint8_t lead = (uint8_t)text[begin - 1];
+	size_t len = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+	return begin - 1 + len <= n ? n : begin - 1;
+}
+
 void add(struct sentence *s, const char *format, ...)
 {
 	va_list args;
@@ -16,8 +32,13 @@ void add(struct sentence *s, const char *format, ...)
 	va_start(args, format);
 	n = vsnprintf(s->text + s->n, s->len - s->n, format, args);
 	va_end(args);
-	if (n > 0)
-		s->n += (size_t)n < s->len - s->n ? (size_t)n : s->len - s->n - 1;
+	if (n > 0 && (size_t)n < s->len - s->n) {
+		s->n += (size_t)n;
+	} else if (n > 0) {
+		s->n = whole_characters(s->text, s->len - 1);
+		s->text[s->n] = 0;
+		s->len = s->n + 1; /* full */
+	}
 }
 
 const char *who(const struct model *m, uint32_t number)
