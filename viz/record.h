@@ -39,6 +39,11 @@ int record_more(struct recorder *r, uint64_t n, char **why);
  * recorded (--switches N records more)". */
 const char *record_end(const struct recorder *r);
 uint64_t record_steps(const struct recorder *r);
+uint64_t record_switches(const struct recorder *r);
+uint64_t record_bytes(const struct recorder *r); /* of the trace */
+/* Words that were not recorded as they were, found by comparing all of them *@times; they
+ * were put right. 0, if all is well. */
+uint64_t record_differences(const struct recorder *r, uint64_t *times);
 /* Detach from it (attached: it goes on as before) or kill it (ours), finish the file, free. */
 void record_finish(struct recorder *r);
 

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The beginning: start or attach, find main, the library and its table; open the file.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "maps.h"
+#include "near.h"
+#include "recorder.h"
+
+enum {
+	MAX_START_STEPS = 64,         /* from the entry point to the call of __libc_start_main */
+	ABOVE_MAIN = 256,             /* bytes above main's rsp that are shown: its caller's frame */
+	STACK_MAX = 8 * 1024 * 1024,
+};
+
+/* --- output --------------------------------------------------------------------------- */
+
+static void keep_early(struct pending_output *o, const char *bytes, size_t len)
+{
+	if (o->len + len > o->room) {
+		size_t room = 2 * (o->len + len);
+		char *grown = realloc(o->bytes, room);
+		if (!grown)
+			return;
+		o->bytes = grown;
+		o->room = room;
+	}
+	memcpy(o->bytes + o->len, bytes, len);
+	o->len += len;
+}
+
+static void on_output(void *arg, const char *bytes, size_t len)
+{
+	struct recorder *r = arg;
+
+	if (!r->options.is_quiet) {
+		fwrite(bytes, 1, len, stdout);
+		fflush(stdout);
+	}
+	if (r->has_state && r->writer)
+		trace_add_output(r->writer, bytes, len); /* an error comes again, at the next step */
+	else
+		keep_early(&r->early, bytes, len);
+}
+
+/* --- to main ---------------------------------------------------------------------------- */
+
+static uint64_t entry_point(pid_t pid)
+{
+	char path[64];
+	Elf64_auxv_t aux;
+	uint64_t entry = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
+	FILE *f = fopen(path, "re");
+	while (f && fread(&aux, sizeof(aux), 1, f) == 1 && aux.a_type != AT_NULL)
+		if (aux.a_type == AT_ENTRY)
+			entry = aux.a_un.a_val;
+	if (f)
+		fclose(f);
+	return entry;
+}
+
+static int ended_early(struct recorder *r, struct stop stop, const char *where, char **why)
+{
+	int status = (int)stop.value;
+
+	if (stop.kind == STOP_EXEC)
+		return record_fail(why, "%s: started another program before it came to %s", r->program, where);
+	if (WIFSIGNALED(status))
+		return record_fail(why, "%s: killed by signal %d (%s) before it came to %s", r->program, WTERMSIG(status),
+				   strsignal(WTERMSIG(status)), where);
+	return record_fail(why, "%s: exited with status %d before it came to %s", r->program, WEXITSTATUS(status), where);
+}
+
+/* Run to @addr, or until @thread exists and is followed (addr 0). */
+static int run_to(struct recorder *r, uint64_t addr, const char *where, char **why)
+{
+	struct target *t = &r->target;
+	struct stop stop = { STOP_SIGNAL, 0 };
+
+	target_break(t, 0, addr);
+	for (;;) {
+		if (stop.kind == STOP_SIGNAL && target_resume(t, false) != 0)
+			return record_fail(why, "%s: cannot be resumed: %s", r->program, strerror(errno));
+		stop = target_wait(t, false);
+		if (stop.kind == STOP_BREAK || stop.kind == STOP_HELD)
+			break;
+		if (stop.kind == STOP_EXIT || stop.kind == STOP_GONE || stop.kind == STOP_EXEC)
+			return ended_early(r, stop, where, why);
+	}
+	target_break(t, 0, 0);
+	return target_regs(t, &r->regs) == 0 ? 0 : record_fail(why, "%s: lost: %s", r->program, strerror(errno));
+}
+
+static int one_step(struct recorder *r, char **why)
+{
+	struct stop stop;
+
+	if (target_resume(&r->target, true) != 0)
+		return record_fail(why, "%s: cannot be resumed: %s", r->program, strerror(errno));
+	do
+		stop = target_wait(&r->target, false);
+	while (stop.kind == STOP_NOTHING);
+	if (stop.kind != STOP_STEP)
+		return ended_early(r, stop, "main", why);
+	return target_regs(&r->target, &r->regs) == 0 ? 0 : record_fail(why, "%s: lost", r->program);
+}
+
+/* The entry point calls __libc_start_main(main, ...): so main is found without symbols. */
+static int go_to_main(struct recorder *r, char **why)
+{
+	uint64_t entry = entry_point(r->target.pid);
+	const struct insn *insn;
+
+	if (!entry)
+		return record_fail(why, "%s: its entry point is not known (no /proc?)", r->program);
+	if (run_to(r, entry, "its entry point", why) != 0)
+		return -1;
+	for (int i = 0; i < MAX_START_STEPS; i++) {
+		insn = code_at(&r->code, r->regs.r[REG_RIP], target_read, &r->target);
+		if (insn && insn->kind == INSN_CALL)
+			return run_to(r, r->regs.r[REG_RDI], "main", why);
+		if (one_step(r, why) != 0)
+			return -1;
+	}
+	return run_to(r, entry, "main", why);
+}
+
+/* What of the thread's own stack belongs to the picture. */
+static void clip_own_stack(struct recorder *r)
+{
+	uint64_t rsp = r->regs.r[REG_RSP], lo = rsp > STACK_MAX ? rsp - STACK_MAX : 0, hi = rsp + ABOVE_MAIN;
+	uint64_t map_lo = 0;
+
+	maps_clip(r->target.pid, rsp, &map_lo, &hi);
+	if (!r->target.is_ours || r->target.followed != r->target.pid)
+		lo = lo > map_lo ? lo : map_lo; /* a thread's does not grow */
+	r->track.clip_lo = lo;
+	r->track.clip_hi = hi & ~7ull;
+}
+
+/* --- who it is ---------------------------------------------------------------------------- */
+
+static void find_program(struct recorder *r)
+{
+	char link[64], path[PATH_MAX];
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)r->target.pid);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = 0;
+	r->program = strdup(n > 0 ? path : r->options.argv ? r->options.argv[0] : "?");
+}
+
+/* argv with spaces, malloc'ed. */
+static char *command_line(const struct recorder *r)
+{
+	char path[64], *text = NULL;
+	size_t room = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)r->target.pid);
+	FILE *f = fopen(path, "re"), *out = open_memstream(&text, &room);
+	for (int c; f && out && (c = getc(f)) != EOF;)
+		putc(c ? c : ' ', out);
+	if (f)
+		fclose(f);
+	if (out)
+		fclose(out);
+	if (text)
+		for (size_t n = strlen(text); n > 0 && text[n - 1] == ' '; n--)
+			text[n - 1] = 0;
+	return text;
+}
+
+static struct function find_function(struct recorder *r, const char *name)
+{
+	struct symbol symbol;
+
+	if (!symbol_named(r->symbols, name, &symbol))
+		return (struct function){ 0 };
+	return (struct function){ symbol.lo, symbol.hi > symbol.lo ? symbol.hi : symbol.lo + 1 };
+}
+
+/* --- the table ------------------------------------------------------------------------------ */
+
+static bool field_by_dwarf(void *arg, const char *name, uint32_t *offset, uint32_t *size)
+{
+	return symbols_field(arg, "coctx", name, offset, size);
+}
+
+/* Without a symbol the table is found by its first bytes. */
+static uint64_t find_magic(struct recorder *r, const struct trace_map *maps, size_t n)
+{
+	static const char magic[16] = "costep layout";
+	static char bytes[64 * 1024];
+	uint64_t found = 0;
+
+	for (size_t i = 0; i < n && !found; i++) {
+		for (uint64_t at = maps[i].lo; at < maps[i].hi && !found; at += sizeof(bytes) - sizeof(magic)) {
+			size_t len = maps[i].hi - at < sizeof(bytes) ? maps[i].hi - at : sizeof(bytes);
+			if (!target_read(&r->target, at, bytes, len))
+				continue;
+			const char *hit = memmem(bytes, len, magic, sizeof(magic));
+			if (hit)
+				found = at + (uint64_t)(hit - bytes);
+		}
+	}
+	return found;
+}
+
+static int find_layout(struct recorder *r, const struct trace_map *maps, size_t n, char **why)
+{
+	struct co_debug_layout table;
+	struct symbol symbol;
+	const char *problem = "";
+	uint64_t at = symbol_named(r->symbols, "co_debug_layout", &symbol) ? symbol.lo : 0;
+
+	if (!at && !r->coctx_swap.lo)
+		at = 0;
+	else if (!at && !(r->has_layout = layout_from_fields(&r->layout, field_by_dwarf, r->symbols, &problem)))
+		at = find_magic(r, maps, n);
+	if (!at)
+		return 0;
+	if (!target_read(&r->target, at, &table, sizeof(table)) || !layout_parse(&r->layout, &table, &problem))
+		return record_fail(why, "%s: %s", r->program, *problem ? problem : "its co_debug_layout cannot be read");
+	r->has_layout = true;
+	return 0;
+}
+
+static int find_library(struct recorder *r, const struct trace_map *maps, size_t n, char **why)
+{
+	r->coctx_swap = find_function(r, "coctx_swap");
+	r->co_swap = find_function(r, "co_swap");
+	r->coctx_make = find_function(r, "coctx_make");
+	r->trampoline = find_function(r, "__morestack");
+	if (r->options.mode == RECORD_SWITCH && !r->coctx_swap.lo)
+		return record_fail(why, "%s: is not linked with costep (it has no coctx_swap), so there are no switches to "
+				   "record; --all records any program", r->program);
+	return find_layout(r, maps, n, why);
+}
+
+/* --- places -------------------------------------------------------------------------------- */
+
+static int find_place(struct recorder *r, const char *place, uint64_t *at, char **why)
+{
+	const char *colon = strrchr(place, ':');
+	struct symbol symbol;
+
+	if (colon && colon > place && colon[1]) {
+		char *rest, file[PATH_MAX];
+		long line = strtol(colon + 1, &rest, 10);
+		snprintf(file, sizeof(file), "%.*s", (int)(colon - place), place);
+		if (*rest || line <= 0 || line > INT_MAX)
+			return record_fail(why, "%s: what follows the colon must be the number of a line", place);
+		if (!source_address(r->symbols, file, (int)line, at))
+			return record_fail(why, "%s: %s has no code of such a line (was it built with -g?)", place, r->program);
+		return 0;
+	}
+	if (symbol_named(r->symbols, place, &symbol) && symbol.is_function) {
+		*at = symbol.lo;
+		return 0;
+	}
+	char *names = near_functions(r->program, place);
+	record_fail(why, "%s has no function %s%s%s", r->program, place, names ? "; there is " : "", names ? names : "");
+	free(names);
+	return -1;
+}
+
+static int find_places(struct recorder *r, char **why)
+{
+	if (r->options.mode != RECORD_FROM_TO)
+		return 0;
+	if (r->options.from && find_place(r, r->options.from, &r->from_at, why) != 0)
+		return -1;
+	if (!r->options.from)
+		r->from_at = r->regs.r[REG_RIP];
+	return r->options.to ? find_place(r, r->options.to, &r->to_at, why) : 0;
+}
+
+static void set_breaks(struct recorder *r)
+{
+	struct target *t = &r->target;
+
+	if (r->options.mode == RECORD_FROM_TO)
+		target_break(t, 0, r->from_at);
+	if (r->options.mode != RECORD_SWITCH)
+		return;
+	target_break(t, 0, r->coctx_swap.lo);
+	target_break(t, 1, r->co_swap.lo);
+	target_break(t, 2, r->coctx_make.lo);
+}
+
+/* --- the file -------------------------------------------------------------------------------- */
+
+static int open_trace(struct recorder *r, const struct trace_map *maps, size_t n, char **why)
+{
+	static const char *const modes[] = { [RECORD_SWITCH] = "switch", [RECORD_ALL] = "all",
+					     [RECORD_FROM_TO] = "from-to" };
+	char *command = command_line(r);
+	struct trace_info info = { .command = command ? command : "", .program = r->program, .tid = r->target.followed,
+				   .mode = modes[r->options.mode], .has_layout = r->has_layout, .layout = r->layout };
+	int result = trace_create(&r->writer, r->options.path, &info);
+
+	for (size_t i = 0; i < n && result == 0; i++)
+		result = trace_add_map(r->writer, &maps[i]);
+	free(command);
+	return result == 0 ? 0 : record_fail(why, "%s: the trace cannot be written: %s (-o FILE puts it elsewhere)",
+					     r->options.path, strerror(errno));
+}
+
+static int start_target(struct recorder *r, char **why)
+{
+	const struct record_options *o = &r->options;
+
+	r->target = (struct target){ .output = -1, .on_output = on_output, .on_output_arg = r };
+	if (!o->argv) {
+		if (target_attach(&r->target, o->pid, o->thread, why) != 0)
+			return -1;
+		find_program(r);
+		return target_regs(&r->target, &r->regs) == 0 ? 0 : record_fail(why, "process %d: %s", (int)o->pid, strerror(errno));
+	}
+	if (target_spawn(&r->target, o->argv, o->has_no_input, why) != 0)
+		return -1;
+	find_program(r);
+	if (go_to_main(r, why) != 0)
+		return -1;
+	if (o->thread == 0)
+		return 0;
+	char where[64];
+	snprintf(where, sizeof(where), "a thread %d (the first is 0)", o->thread);
+	r->target.wanted = o->thread;
+	return run_to(r, 0, where, why);
+}
+
+int recorder_open(struct recorder *r, char **why)
+{
+	struct trace_map *maps;
+
+	if (start_target(r, why) != 0)
+		return -1;
+	size_t n = maps_of_files(r->target.pid, &maps);
+	r->symbols = symbols_new();
+	if (!r->symbols) {
+		maps_free(maps, n);
+		return record_fail(why, "no memory for the recorder");
+	}
+	for (size_t i = 0; i < n; i++)
+		symbols_add_map(r->symbols, maps[i].path, maps[i].lo, maps[i].hi, maps[i].offset);
+	symbols_ready(r->symbols);
+	int result = find_library(r, maps, n, why);
+	if (result == 0)
+		result = find_places(r, why);
+	if (result == 0)
+		result = open_trace(r, maps, n, why);
+	maps_free(maps, n);
+	if (result != 0)
+		return -1;
+	track_begin(&r->track, &r->target, r->has_layout ? &r->layout : NULL, r->target.followed);
+	clip_own_stack(r);
+	track_stack(&r->track, r->track.clip_lo, r->track.clip_hi);
+	set_breaks(r);
+	return 0;
+}

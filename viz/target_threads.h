@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * target_threads — the threads of a target, and what ptrace tells of them.
+ *
+ * Part:    source; inner to target.
+ */
+#ifndef VIZ_TARGET_THREADS_H
+#define VIZ_TARGET_THREADS_H
+
+#include "target.h"
+
+#define THREADS_OPTIONS (PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)
+
+void threads_begin(struct target *t); /* takes over SIGCHLD */
+void threads_end(struct target *t);   /* and gives it back */
+struct target_thread *threads_add(struct target *t, pid_t tid); /* NULL: ENOMEM */
+struct target_thread *threads_find(struct target *t, pid_t tid);
+void threads_pin(struct target *t, struct target_thread *thread);
+/* Stop each, give it back what it had, let it go. */
+void threads_detach_all(struct target *t);
+
+#endif
