@@ -29,11 +29,11 @@ static bool add_swap(struct model *m, const struct trace_event *e)
 	if (!model_reserve((void **)&m->swaps, &own->room_swaps, m->n_swaps + 1, sizeof(m->swaps[0])) ||
 	    !model_reserve((void **)&own->checks, &own->room_checks, m->n_swaps + 1, sizeof(own->checks[0])))
 		return false;
-	ptrdiff_t *arrives = last_left_of(own, e->other);
-	own->checks[m->n_swaps] = (struct swap_check){ .before = arrives ? *arrives : -1 };
 	ptrdiff_t *leaves = last_left_of(own, e->who);
 	if (leaves)
 		*leaves = (ptrdiff_t)m->n_swaps;
+	ptrdiff_t *arrives = last_left_of(own, e->other); /* with itself: by this very swap */
+	own->checks[m->n_swaps] = (struct swap_check){ .before = arrives ? *arrives : -1 };
 	m->swaps[m->n_swaps++] = (struct swap){ .entry = e->step, .from = e->who, .to = e->other };
 	own->is_swap_open = true;
 	return true;
@@ -47,7 +47,7 @@ static void arrive_as(struct model *m, size_t i, uint32_t who)
 	if (who == NO_EXEC || who == m->swaps[i].to)
 		return;
 	m->swaps[i].to = who;
-	m->own->checks[i].before = left && *left != (ptrdiff_t)i ? *left : -1;
+	m->own->checks[i].before = left ? *left : -1;
 }
 
 bool model_read_swaps(struct model *m)

@@ -329,6 +329,26 @@ static void lost(void)
 	model_free(m);
 }
 
+/* A swap of main with itself is measured by what it left with in this very swap. */
+static void lost_by_itself(void)
+{
+	struct fake f;
+	struct regs left;
+
+	fake_begin(&f, new_path(), 4);
+	for (int i = 0; i < 4; i++) {
+		f.regs.r[REG_RBX] += 5;
+		fake_work(&f, 10);
+		fake_swap(&f, FAKE_MAIN);
+	}
+	fake_end(&f);
+	struct model *m = open_model(path);
+	CHECK_EQ(m->n_swaps, 4);
+	for (size_t i = 0; i < 4; i++)
+		CHECK_EQ(model_lost(m, i, &left), 0);
+	model_free(m);
+}
+
 /* --- travelling ---------------------------------------------------------------------------------------- */
 
 static void swaps(void)
@@ -580,6 +600,7 @@ static const struct test_case cases[] = {
 	{ "owner", "an address belongs to the resident of its stack", owner, 0, 0 },
 	{ "exec_view", "who is copied out finds its own bytes", exec_view, 0, 0 },
 	{ "lost", "a swap that forgets rbx is told from the others", lost, 0, 0 },
+	{ "lost_by_itself", "a swap with itself loses nothing", lost_by_itself, 0, 0 },
 	{ "swaps", "from swap to swap, and from event to event", swaps, 0, 0 },
 	{ "changes", "when a word or a register changed", changes, 0, 0 },
 	{ "calls", "from call to call", calls, 0, 0 },
