@@ -133,7 +133,7 @@ static void travel(struct app *app, enum command command)
 
 	if (to != t) {
 		app_go(app, to);
-	} else if (is_forward(command) && app->is_live) {
+	} else if (is_forward(command) && app->ui.is_live) {
 		app->wish = WISH_MORE;
 		app->again = command;
 	} else {

@@ -44,8 +44,8 @@ struct mouse {
 struct app {
 	struct model *model;
 	struct ui ui;
-	bool is_live;          /* more may be recorded */
-	const char *live_end;  /* why it ended; NULL: it has not */
+	const char *live_end;  /* why the program that is recorded has ended; NULL: it has not */
+	bool is_waiting;       /* for it, just now */
 
 	enum app_mode mode;
 	enum app_wish wish;

@@ -66,8 +66,10 @@ static int draw_place(struct app *app, struct pane p)
 	} else if (m->n_swaps) {
 		x = pane_printf(p, x + 2, 0, ROLE_TEXT, 0, "switch -/%zu", m->n_swaps);
 	}
-	if (app->is_live || app->live_end)
-		x = pane_text(p, x + 2, 0, ROLE_TEXT, 0, app->is_live ? "live" : "ended");
+	if (app->is_waiting)
+		x = pane_text(p, x + 2, 0, ROLE_KEY, STYLE_CHANGED, " waiting for the program; any key ends that ");
+	else if (app->ui.is_live || app->live_end)
+		x = pane_text(p, x + 2, 0, ROLE_TEXT, 0, app->ui.is_live ? "live" : "ended");
 	if (app->play)
 		x = pane_text(p, x + 2, 0, ROLE_KEY, STYLE_CHANGED, app->play > 0 ? " ▶ " : " ◀ ");
 	return x + 2;

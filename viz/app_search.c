@@ -80,7 +80,7 @@ void app_search(struct app *app, int direction)
 	search_functions(app, from, direction, &best);
 	if (best.what && app_go(app, best.t)) {
 		app_tell(app, "%s \"%s\"; Enter goes on", best.what, app->ui.search);
-	} else if (direction > 0 && app->is_live) {
+	} else if (direction > 0 && app->ui.is_live) {
 		app->wish = WISH_MORE;
 		app->again = CMD_AGAIN;
 	} else {

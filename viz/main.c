@@ -56,12 +56,12 @@ static int go_to_start(struct session *s, const char *place)
 	uint64_t t = 0;
 	int status = 0;
 
-	while (!model_place(m, place, &t, &why) && s->live && live_more(s->live, m, 4096)) {
+	while (!model_place(m, place, &t, &why) && s->live && live_more(s->live, m, 64)) {
 		free(why);
 		why = NULL;
 	}
 	s->app.live_end = s->live ? live_end(s->live) : NULL;
-	s->app.is_live = s->live && !s->app.live_end;
+	s->app.ui.is_live = s->live && !s->app.live_end;
 	if (!model_place(m, place, &t, &why))
 		status = fail("--at", why);
 	else if (!app_go(&s->app, t))
@@ -89,8 +89,8 @@ static void set_up(struct session *s, const struct options *o)
 		ui->focus = o->zoom;
 	s->palette = palette_of(o);
 	s->marked = -1;
-	s->app.is_live = s->live != NULL;
-	if (damage)
+	s->app.ui.is_live = s->live != NULL;
+	if (damage && !s->live)
 		app_fail(&s->app, "%s", damage);
 }
 
@@ -122,7 +122,7 @@ static int run_headless(struct session *s, const struct options *o)
 	const char *damage = trace_damage(s->app.model->trace);
 	int status = 0;
 
-	if (damage)
+	if (damage && !s->live)
 		fprintf(stderr, "coviz: %s\n", damage);
 	if (o->script)
 		status = play_script(s, o->script);

@@ -8,7 +8,7 @@
 
 #include "export.h"
 
-enum { MANY_STEPS = 4096 };
+enum { FEW_STEPS = 32, MANY_STEPS = 4096 };
 
 static void mark_switch(struct session *s)
 {
@@ -34,22 +34,24 @@ void session_draw(struct session *s)
 	cast_frame(s->cast, s->seconds, &s->grid, s->palette);
 }
 
-/* Let the program run on until the app has what it wants, it ends, or somebody has enough. */
+/* Let the program run on, not much further than needed, until the app has what it wants, it ends, or somebody has enough. */
 static void get_more(struct session *s)
 {
 	struct app *app = &s->app;
+	uint64_t n = app->again == CMD_STEP ? 1 : FEW_STEPS;
 
-	while (app->wish == WISH_MORE) {
+	for (; app->wish == WISH_MORE; n = n > 1 && n < MANY_STEPS ? 2 * n : n) {
 		if (!s->live || (s->is_enough && s->is_enough(s->arg))) {
 			app->wish = WISH_NONE;
 			app_tell(app, "stopped waiting for the program");
-			return;
+			break;
 		}
-		bool has_more = live_more(s->live, app->model, app->again == CMD_STEP ? 1 : MANY_STEPS);
-		app->is_live = has_more;
+		bool has_more = live_more(s->live, app->model, n);
+		app->ui.is_live = has_more;
 		app->live_end = live_end(s->live);
 		app_again(app);
 	}
+	app->is_waiting = false;
 }
 
 static void export_screen(struct session *s)

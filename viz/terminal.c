@@ -53,12 +53,6 @@ static void set_alarm(bool is_on)
 	setitimer(ITIMER_REAL, &(struct itimerval){ tick, tick }, NULL);
 }
 
-static bool is_enough(void *arg)
-{
-	(void)arg;
-	return left_by || screen_has_input();
-}
-
 static void draw(struct session *s)
 {
 	int w, h;
@@ -69,6 +63,20 @@ static void draw(struct session *s)
 	s->palette = s->app.ui.is_big ? PALETTE_CONTRAST : screen_palette();
 	session_draw(s);
 	screen_paint(&s->grid, s->palette);
+}
+
+/* Asked each time that there is not yet enough; the first time nobody has waited. */
+static bool is_enough(void *arg)
+{
+	static double since;
+	struct session *s = arg;
+
+	if (!s->app.is_waiting)
+		since = now();
+	s->app.is_waiting = true;
+	if (now() - since > 0.2)
+		draw(s);
+	return left_by || screen_has_input();
 }
 
 /* Milliseconds until @at; -1: there is no such time. */
@@ -124,6 +132,7 @@ int terminal_run(struct session *s, enum color color)
 		return 2;
 	}
 	s->is_enough = is_enough;
+	s->arg = s;
 	set_alarm(s->live != NULL);
 	while (goes_on && !left_by) {
 		s->seconds = now() - start;

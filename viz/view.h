@@ -23,6 +23,7 @@ struct ui {
 	bool is_big;          /* projector: fewer, larger things */
 	enum view_id focus;
 	bool is_zoomed;       /* only the pane with the focus */
+	bool is_live;         /* the trace still grows: that it is cut off is no damage */
 	int scroll[N_VIEWS];  /* lines from where the view would show by itself; views clamp it */
 	int cursor[N_VIEWS];  /* a chosen line of those that the view has; -1: none. For "last change of this word" */
 	uint64_t follow[N_VIEWS]; /* stack, buffer: the cursor is where this word is shown (nowhere: -1); 0: it stays in its line */

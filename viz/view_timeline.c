@@ -347,8 +347,7 @@ static void title(struct model *m, const struct ui *ui, char *text, size_t len)
 {
 	const char *damage = m->trace ? trace_damage(m->trace) : NULL;
 
-	(void)ui;
-	if (damage)
+	if (damage && !ui->is_live)
 		snprintf(text, len, "timeline (%s)", damage);
 	else
 		snprintf(text, len, "timeline");
