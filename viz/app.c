@@ -160,6 +160,8 @@ void app_again(struct app *app)
 	app->again = CMD_NONE;
 	if (command == CMD_AGAIN)
 		app_search(app, +1);
+	else if (command == CMD_PROMPT)
+		app_words(app, app->input);
 	else if (command != CMD_NONE)
 		travel(app, command);
 }
@@ -284,7 +286,11 @@ static bool update_words(struct app *app, enum command command, const char *argu
 
 	switch (command) {
 	case CMD_PROMPT:
-		argument ? app_words(app, argument) : type(app, ':', "");
+		type(app, ':', argument ? argument : "");
+		if (argument) {
+			app->mode = MODE_KEYS;
+			app_words(app, app->input);
+		}
 		return true;
 	case CMD_SEARCH:
 		if (!argument) {

@@ -186,6 +186,16 @@ static bool is_inside(struct model *m, uint64_t t, const struct symbol *f)
 	return rip >= f->lo && rip < f->hi;
 }
 
+/* Live, what is not there yet may come: record on, and try these words again. */
+static bool want_more(struct app *app)
+{
+	if (!app->ui.is_live)
+		return false;
+	app->wish = WISH_MORE;
+	app->again = CMD_PROMPT;
+	return true;
+}
+
 /* On to the next state at which function @name begins. */
 static void go_to_function(struct app *app, const char *name)
 {
@@ -212,7 +222,8 @@ static void go_to_function(struct app *app, const char *name)
 			break;
 	}
 	app_go(app, from);
-	app_fail(app, "%s does not run after this, as far as it is recorded", name);
+	if (!want_more(app))
+		app_fail(app, "%s does not run after this, as far as it is recorded", name);
 }
 
 /* --- all ------------------------------------------------------------------------------------ */
@@ -225,6 +236,17 @@ static bool is_word(const char *words, const char *word, const char **rest)
 		return false;
 	*rest = words + n;
 	return true;
+}
+
+/* A place that is well said, as far as one can tell; "swicth:3" will never come. */
+static bool may_come(const char *words)
+{
+	static const char *const kinds[] = { "switch:", "rsp:", "arrive:", "func:", "t:" };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strncmp(words, kinds[i], strlen(kinds[i])) == 0)
+			return true;
+	return (*words >= '0' && *words <= '9') || strchr(words, '#');
 }
 
 static void go_to_place(struct app *app, const char *words)
@@ -242,7 +264,7 @@ static void go_to_place(struct app *app, const char *words)
 		app_go(app, t);
 	} else if (model_place(app->model, words, &t, &why)) {
 		app_go(app, t);
-	} else {
+	} else if (!may_come(words) || !want_more(app)) {
 		app_fail(app, "%s", why ? why : "no such place");
 	}
 	free(why);
