@@ -60,7 +60,13 @@ const struct exec *view_side(const struct model *m, const struct ui *ui, int sid
 	return model_exec(m, m->to);
 }
 
-enum { HEAP_MOST = 1 << 30 };
+enum {
+	SMALLEST_ADDRESS = 0x1000,
+	HEAP_MOST = 1 << 30,       /* bytes */
+	ARGUMENTS_MOST = 1 << 20,  /* bytes above main's stack */
+	ASK_AT_MOST = 64,          /* execs, for one value */
+};
+#define MAIN_STACKS_ARE_ABOVE 0x7f0000000000UL
 
 /* --- addresses ----------------------------------------------------------------------- */
 
@@ -105,6 +111,24 @@ static bool struct_text(struct model *m, const struct exec *e, uint64_t value, c
 	return false;
 }
 
+/* "libc.so.6+0x1d2a10": in a file that is mapped, where no symbol is. */
+static bool file_text(struct model *m, uint64_t value, char *text, size_t len)
+{
+	size_t n = 0;
+	const struct trace_map *maps = m->trace ? trace_maps(m->trace, &n) : NULL, *in = NULL;
+	uint64_t base = value;
+
+	for (size_t i = 0; i < n && !in; i++)
+		if (maps[i].path && maps[i].lo <= value && value < maps[i].hi)
+			in = &maps[i];
+	for (size_t i = 0; in && i < n; i++)
+		if (maps[i].path && maps[i].lo < base && strcmp(maps[i].path, in->path) == 0)
+			base = maps[i].lo;
+	if (in)
+		snprintf(text, len, "%s+0x%" PRIx64, base_name(in->path), value - base);
+	return in != NULL;
+}
+
 /* What the program allocates with brk(2) begins behind its own pages. Which page, depends
  * on how large it is; how far behind, only on what it does. */
 static bool heap_text(struct model *m, uint64_t value, char *text, size_t len)
@@ -128,21 +152,59 @@ static bool heap_text(struct model *m, uint64_t value, char *text, size_t len)
 	return true;
 }
 
-enum { ASK_AT_MOST = 64 }; /* execs, for one value */
-
-static bool symbolic(struct model *m, uint64_t value, char *text, size_t len)
+static bool is_on_stack(const struct exec *e, uint64_t value)
 {
-	uint32_t owner = model_owner(m, value);
-	const struct exec *e = owner == NO_EXEC ? NULL : model_exec(m, owner);
+	return e && e->hi != 0 && e->lo <= value && value <= e->hi;
+}
+
+/* On whose stack @value lies, for one who looks at @home (NULL: at nobody): on a shared
+ * stack, an address that @home has is one of its own, whoever is there now. */
+static const struct exec *stack_of(const struct model *m, const struct exec *home, uint64_t value)
+{
+	uint32_t owner;
+
+	if (value < SMALLEST_ADDRESS)
+		return NULL;
+	if (is_on_stack(home, value))
+		return home;
+	owner = model_owner(m, value);
+	if (owner != NO_EXEC)
+		return model_exec(m, owner);
+	/* a shared stack between two who use it */
+	for (int side = 0; side < 2; side++) {
+		const struct exec *e = model_exec(m, side ? m->from : m->to);
+
+		if (is_on_stack(e, value))
+			return e;
+	}
+	for (size_t i = 0; i < m->n_execs && i < ASK_AT_MOST; i++)
+		if (m->execs[i].lo != 0 && is_on_stack(&m->execs[i], value))
+			return &m->execs[i];
+	return NULL;
+}
+
+static bool stack_text(struct model *m, const struct exec *home, uint64_t value, char *text, size_t len)
+{
+	const struct exec *e = stack_of(m, home, value), *first = m->n_execs > 0 ? &m->execs[0] : NULL;
+
+	if (e && value == e->hi)
+		snprintf(text, len, "S%" PRIu32, e->number);
+	else if (e && value < e->hi)
+		snprintf(text, len, "S%" PRIu32 "-0x%" PRIx64, e->number, e->hi - value);
+	else if (!e && first && first->number == 0 && first->hi > MAIN_STACKS_ARE_ABOVE && value > first->hi &&
+		 value - first->hi < ARGUMENTS_MOST)
+		snprintf(text, len, "S0+0x%" PRIx64, value - first->hi); /* main's arguments and environment */
+	else
+		return false;
+	return true;
+}
+
+static bool symbolic(struct model *m, const struct exec *home, uint64_t value, char *text, size_t len)
+{
 	struct symbol found;
 
-	if (e && e->hi != 0 && value <= e->hi) {
-		if (value == e->hi)
-			snprintf(text, len, "S%" PRIu32, owner);
-		else
-			snprintf(text, len, "S%" PRIu32 "-0x%" PRIx64, owner, e->hi - value);
+	if (stack_text(m, home, value, text, len))
 		return true;
-	}
 	if (struct_text(m, model_exec(m, m->from), value, text, len) ||
 	    struct_text(m, model_exec(m, m->to), value, text, len))
 		return true;
@@ -153,22 +215,34 @@ static bool symbolic(struct model *m, uint64_t value, char *text, size_t len)
 		symbol_text(m->symbols, value, text, len);
 		return true;
 	}
-	return heap_text(m, value, text, len);
+	return file_text(m, value, text, len) || heap_text(m, value, text, len);
 }
 
-char *address_text(struct model *m, const struct ui *ui, uint64_t value, char *text, size_t len)
+char *address_text_at(struct model *m, const struct ui *ui, const struct exec *home, uint64_t value, char *text, size_t len)
 {
 	/* What is too small to be an address is a number. */
 	if (value < 10)
 		snprintf(text, len, "%" PRIu64, value);
-	else if (ui->is_raw || value < 0x1000 || !symbolic(m, value, text, len))
+	else if (ui->is_raw || value < SMALLEST_ADDRESS || !symbolic(m, home, value, text, len))
 		snprintf(text, len, "0x%" PRIx64, value);
 	return text;
 }
 
+char *address_text(struct model *m, const struct ui *ui, uint64_t value, char *text, size_t len)
+{
+	return address_text_at(m, ui, NULL, value, text, len);
+}
+
+int value_role_at(struct model *m, const struct exec *home, uint64_t value)
+{
+	const struct exec *e = stack_of(m, home, value);
+
+	return e ? exec_role(e->number) : ROLE_TEXT;
+}
+
 int value_role(struct model *m, uint64_t value)
 {
-	return value < 0x1000 ? ROLE_TEXT : exec_role(model_owner(m, value));
+	return value_role_at(m, NULL, value);
 }
 
 char *function_name(struct model *m, uint64_t addr, char *text, size_t len)

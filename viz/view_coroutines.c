@@ -186,7 +186,7 @@ static void line(struct model *m, const struct ui *ui, const struct exec *e, con
 	x = view_column(p, x, y, c->tag, role, style, exec_tag(e->number, text, sizeof text)) + 1;
 	x = view_column(p, x, y, c->name, role, style, e->name) + 1;
 	if (!e->info) {
-		bare(m, ui, e, p, x, y);
+		bare(m, ui, e, p, c->lines == 2 ? MARK + c->tag + 1 : x, y + c->lines - 1);
 		return;
 	}
 	if (c->has_state)

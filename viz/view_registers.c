@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 44, N_SAVED = 8 };
+enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 44, N_SAVED = 8, LOST_FOR_AT_MOST = 100000 /* steps */ };
 
 /* Of each of two columns with contexts. */
 static int context_len(int w)
@@ -82,14 +82,24 @@ struct lost {
 	struct regs left_with;
 };
 
-/* What arrival of the last swap has lost; until the next swap. */
+/* What arrival of the last swap has lost, and is still in the register. */
 static struct lost find_lost(struct model *m)
 {
 	struct lost lost = { 0 };
+	const struct swap *s = m->swap >= 0 && (size_t)m->swap < m->n_swaps ? &m->swaps[m->swap] : NULL;
 
-	if (m->swap >= 0 && (size_t)m->swap < m->n_swaps && m->swaps[m->swap].arrival != 0 &&
-	    m->t >= m->swaps[m->swap].arrival)
-		lost.mask = model_lost(m, (size_t)m->swap, &lost.left_with);
+	if (!s || s->arrival == 0 || m->t < s->arrival || m->t - s->arrival > LOST_FOR_AT_MOST)
+		return lost;
+	lost.mask = model_lost(m, (size_t)m->swap, &lost.left_with);
+	for (int r = 0; r < N_REGS; r++)
+		if (lost.mask >> r & 1) {
+			uint64_t changed = model_reg_change(m, m->t, (enum reg)r, -1);
+
+			if (changed > s->arrival && changed != m->t)
+				lost.mask &= ~(1u << r); /* it has got another value since */
+			else if (m->t > s->arrival && m->state.regs.r[r] != m->state.regs_before.r[r])
+				lost.mask &= ~(1u << r);
+		}
 	return lost;
 }
 
@@ -118,7 +128,7 @@ static void meaning(struct model *m, const struct ui *ui, uint64_t value, const 
 		return;
 	if (owner != NO_EXEC && !ui->is_raw)
 		snprintf(text, sizeof text, "%s's stack", exec_name(m, owner));
-	else
+	else if (value_role(m, value) == ROLE_TEXT || ui->is_raw)
 		model_describe(m, value, text, sizeof text);
 	if (strcmp(text, shown) != 0)
 		view_column(p, x, y, p.w - x, ROLE_DIM, 0, text);

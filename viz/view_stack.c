@@ -269,8 +269,8 @@ static void draw_words(struct model *m, const struct ui *ui, const struct pictur
 		view_column(p, x, y, p.w - x, ROLE_DIM, 0, "not recorded");
 		return;
 	}
-	address_text(m, ui, value, value_text, sizeof value_text);
-	role = is_dead ? ROLE_DIM : value_role(m, value);
+	address_text_at(m, ui, c->exec, value, value_text, sizeof value_text);
+	role = is_dead ? ROLE_DIM : value_role_at(m, c->exec, value);
 	if (is_changed(c, line->addr)) {
 		style = STYLE_CHANGED;
 		pane_put(p, x - 1, y, '*', ROLE_TEXT, STYLE_BOLD);
@@ -286,7 +286,7 @@ static void draw_words(struct model *m, const struct ui *ui, const struct pictur
 		snprintf(what_text, sizeof what_text, "free");
 	else
 		what(m, c, line, value, p.w - x, what_text, sizeof what_text);
-	if (what_text[0] && p.w - x >= 3)
+	if (what_text[0] && p.w - x >= (line->is_first ? 3 : view_columns(what_text)))
 		view_column(p, x, y, p.w - x, line->is_first && !is_dead ? exec_role(c->exec->number) : ROLE_DIM, 0,
 			    what_text);
 }
@@ -311,11 +311,11 @@ static void draw_line(struct model *m, const struct ui *ui, const struct picture
 }
 
 /* What must be said of this stack before its words. */
-static const char *notice(const struct exec *e)
+static const char *notice(const struct exec *e, int w)
 {
-	if (e->is_out)
-		return "copied out: these bytes are in its save_buffer";
-	return NULL;
+	if (!e->is_out)
+		return NULL;
+	return w >= 46 ? "copied out: these bytes are in its save_buffer" : "out: as in its save_buffer";
 }
 
 static void draw_side(struct model *m, struct ui *ui, struct pane p, int side)
@@ -331,8 +331,8 @@ static void draw_side(struct model *m, struct ui *ui, struct pane p, int side)
 		view_column(p, 0, 0, p.w, ROLE_DIM, 0, side ? "nobody: no switch so far" : "nobody");
 		return;
 	}
-	if (notice(e) && p.h > 3) {
-		view_column(p, 0, 0, p.w, exec_role(e->number), STYLE_BOLD, notice(e));
+	if (notice(e, p.w) && p.h > 3) {
+		view_column(p, 0, 0, p.w, exec_role(e->number), STYLE_BOLD, notice(e, p.w));
 		p = pane_inside(p, 0, 1, p.w, p.h - 1);
 	}
 	if (!take_picture(m, ui, e, p.h, &c)) {
@@ -380,8 +380,8 @@ static void title_side(struct model *m, const struct ui *ui, char *text, size_t 
 		snprintf(text, len, "stack: nobody");
 		return;
 	}
-	snprintf(text, len, "%s%s's stack %s%s", ui->pinned != NO_EXEC ? "" : side ? "to: " : "from: ", e->name,
-		 exec_tag(e->number, tag, sizeof tag), e->is_on_cpu ? " ▶CPU" : "");
+	snprintf(text, len, "%s%s%s %s's stack", ui->pinned != NO_EXEC ? "" : side ? "to " : "from ",
+		 e->is_on_cpu ? "▶" : "", exec_tag(e->number, tag, sizeof tag), e->name);
 }
 
 static void title_a(struct model *m, const struct ui *ui, char *text, size_t len)

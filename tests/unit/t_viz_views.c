@@ -129,7 +129,7 @@ static void registers(void)
 {
 	struct model *m = story_at(T_RSP);
 
-	draw(m, VIEW_REGISTERS, 44, 24);
+	draw(m, VIEW_REGISTERS, 60, 24);
 	CHECK_SHOWS("*rsp S0-0x108 ~ S1-0x40");
 	CHECK(cell_of(line_with("*rsp"), "S1-0x40")->style & STYLE_CHANGED);
 	CHECK_EQ(cell_of(line_with("*rsp"), "S1-0x40")->role, ROLE_EXEC0 + ALICE);
@@ -169,6 +169,12 @@ static void lost(void)
 	views[VIEW_REGISTERS]->title(m, &ui, title, sizeof title);
 	CHECK(strstr(title, "LOST") != NULL);
 	model_seek(m, T_BACK_RSP);
+	draw(m, VIEW_REGISTERS, 60, 24);
+	CHECK_SHOWS_NOT("LOST");
+	model_seek(m, T_COPY); /* the next swap is far away, and rbx is as it was */
+	draw(m, VIEW_REGISTERS, 60, 24);
+	CHECK_SHOWS("LOST");
+	model_seek(m, T_SAVED); /* the program has put another value there */
 	draw(m, VIEW_REGISTERS, 60, 24);
 	CHECK_SHOWS_NOT("LOST");
 	model_free(m);
@@ -221,6 +227,8 @@ static void copied_out(void)
 	ui.pinned = ALICE;
 	draw(m, VIEW_STACK_A, 60, 20);
 	CHECK_SHOWS("copied out: these bytes are in its save_buffer");
+	draw(m, VIEW_STACK_A, 30, 20);
+	CHECK_SHOWS("in its save_buffer");
 	CHECK_SHOWS("0xc0ffee");
 	CHECK_SHOWS_NOT("0xb0b020");
 	ui.pinned = BOB;
@@ -358,7 +366,8 @@ static void code(void)
 	ui.is_asm = true;
 	draw(m, VIEW_CODE, 80, 12);
 	CHECK(strchr(line_text(line_with("+0x0 ")), '~') != NULL); /* it runs next */
-	CHECK_SHOWS(" +0x1");
+	CHECK_SHOWS(" +0x4 ");
+	CHECK_SHOWS("ret");
 	views[VIEW_CODE]->title(m, &ui, title, sizeof title);
 	CHECK(strstr(title, "memcpy_in_story") != NULL);
 	model_free(m);

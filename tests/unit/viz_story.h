@@ -38,15 +38,16 @@ enum {
 	N_TURNS = 60, T_END = T_TURNS + 8 * N_TURNS,
 };
 
-/* Its name makes it one that copies. It is only looked at. */
-__attribute__((noinline, used)) static void *memcpy_in_story(void *to, const void *from, size_t len)
-{
-	char *d = to;
-
-	for (size_t i = 0; i < len; i++)
-		d[i] = ((const volatile char *)from)[i];
-	return to;
-}
+/* Its name makes it one that copies: 64 bytes, by halves. It is only looked at. */
+extern const char memcpy_in_story[];
+__asm__(".text\n"
+	".type memcpy_in_story, @function\n"
+	"memcpy_in_story:\n"
+	"	vmovdqu %ymm0, (%rdi)\n"
+	"	vmovdqu %ymm1, 32(%rdi)\n"
+	"	ret\n"
+	"	.skip 64, 0x90\n"
+	".size memcpy_in_story, . - memcpy_in_story\n");
 
 struct story {
 	struct trace_writer *w;
@@ -204,6 +205,8 @@ static void alices_part(struct story *s)
 
 static void save(struct story *s)
 {
+	s->regs.r[REG_RIP] = (uint64_t)(uintptr_t)memcpy_in_story - 1;
+	s->regs.r[REG_RDI] = BUFFER;
 	go_to(s, MAIN_HI - MAIN_SP);
 	add_event(s, EVENT_CALL, MAIN, NO_EXEC, (uint64_t)(uintptr_t)memcpy_in_story);
 	for (uint64_t at = 0; at < SAVED; at += 8) {
@@ -211,13 +214,16 @@ static void save(struct story *s)
 
 		put_word(s, BUFFER + at, at < SAVED / 2 ? value : 0x5a5a5a5a5a5a5a5aUL);
 	}
+	s->regs.r[REG_RIP] += 3;
 	go_to(s, MAIN_HI - MAIN_SP);
+	s->regs.r[REG_RBX] = 0x77;
 	for (uint64_t at = SAVED / 2; at < SAVED; at += 8)
 		put_word(s, BUFFER + at, SAVED - at == 0x20 ? 0xc0ffee : 0xa11ce000 + SAVED - at);
 	put_word(s, STACKS + 0x40 + 32, SAVED);
 	put_state(s, ALICE_CO, 1, 1);
 	go_to(s, MAIN_HI - MAIN_SP);
 	add_event(s, EVENT_SAVE, ALICE, NO_EXEC, SAVED);
+	s->regs.r[REG_RDI] = 0;
 }
 
 static void swap(struct story *s, uint32_t from, uint32_t to, uint64_t from_sp, uint64_t to_sp)
