@@ -189,6 +189,8 @@ static int notice_swap(struct recorder *r, uint64_t rip_before, char **why)
 	uint64_t rip = r->regs.r[REG_RIP];
 	bool was_in = recorder_is_in_swap(r, rip_before), is_in = recorder_is_in_swap(r, rip);
 
+	if (r->current != NO_EXEC && r->regs.r[REG_RSP] > r->execs.all[r->current].swap_rsp && !is_in)
+		r->execs.all[r->current].swap_rsp = 0; /* it has returned */
 	if (rip == r->co_swap.lo && r->co_swap.lo && r->current != NO_EXEC && !r->execs.all[r->current].swap_rsp)
 		r->execs.all[r->current].swap_rsp = r->regs.r[REG_RSP];
 	if (is_in && rip == r->coctx_swap.lo)
