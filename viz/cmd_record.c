@@ -19,6 +19,7 @@
 enum {
 	DEFAULT_SWITCHES = 1000,
 	DEFAULT_STEPS = 10000000,
+	DEFAULT_SWITCH_STEPS = 50000, /* less than two seconds */
 	PIECE = 2000,            /* states between two looks at the clock */
 	PROGRESS_AFTER_NS = 1000000000,
 	PROGRESS_EVERY_NS = 200000000,
@@ -39,7 +40,8 @@ static const char help[] =
 	"  -p PID             a program that runs already; afterwards it goes on as before\n"
 	"  --thread N         which thread, in the order of their making (default 0: main)\n"
 	"  --switches N       stop after N switches (default 1000 with --switch; 0: no limit)\n"
-	"  --steps N          stop after N instructions (default 10000000; 0: no limit)\n"
+	"  --steps N          stop after N instructions (default 10000000, with --switch 50000;\n"
+	"                     0: no limit)\n"
 	"  -q, --quiet        show neither the program's output nor what was recorded\n"
 	"  -h, --help         this text\n"
 	"\n"
@@ -50,7 +52,7 @@ static const char help[] =
 struct command {
 	struct record_options record;
 	char *path; /* malloc'ed, if it was made up */
-	bool has_switches, wants_help;
+	bool has_switches, has_steps, wants_help;
 };
 
 __attribute__((format(printf, 1, 2))) static int usage(const char *format, ...)
@@ -103,6 +105,7 @@ static int take(struct command *c, int option)
 		o->thread = (int)value;
 		break;
 	case OPTION_STEPS:
+		c->has_steps = true;
 		return number("--steps", optarg, UINT64_MAX / 2, &o->max_steps);
 	case OPTION_SWITCHES:
 		c->has_switches = true;
@@ -155,6 +158,8 @@ static int check(struct command *c, int argc, char **argv)
 		o->mode = RECORD_FROM_TO;
 	if (!c->has_switches)
 		o->max_switches = o->mode == RECORD_SWITCH ? DEFAULT_SWITCHES : 0;
+	if (!c->has_steps)
+		o->max_steps = o->mode == RECORD_SWITCH && !c->has_switches ? DEFAULT_SWITCH_STEPS : DEFAULT_STEPS;
 	return o->path ? 0 : make_up_path(c);
 }
 
@@ -174,7 +179,6 @@ static int parse(struct command *c, int argc, char **argv)
 		{ 0 },
 	};
 
-	c->record.max_steps = DEFAULT_STEPS;
 	optind = 0;
 	opterr = 0;
 	/* "+": what follows the program's name is the program's. ":": tell missing arguments. */

@@ -89,7 +89,8 @@ void notice(const struct layout *l, const struct co_table *before, const struct 
 	struct noticing k = { l, before, now, fn, arg };
 	const struct co_info *running = co_table_by_co(now, now->running);
 
-	notice_created(&k, running);
+	const struct co_info *was_running = co_table_by_co(now, before->running);
+	notice_created(&k, was_running ? was_running : running);
 	notice_copied(&k);
 	notice_woken(&k, running);
 	notice_switch(&k);

@@ -22,7 +22,10 @@
 
 #include "recorder.h"
 
-enum { MAX_ENTRY_STEPS = 4000 };
+enum {
+	MAX_ENTRY_STEPS = 4000,
+	MAX_MAKES = 40, /* coroutines whose making is shown; of more, only that they are there */
+};
 
 int record_fail(char **why, const char *format, ...)
 {
@@ -74,6 +77,8 @@ static bool begin_at(struct recorder *r, uint64_t rip)
 	run_to_goal_return(r, r->current, rsp);
 	if (rip != r->coctx_make.lo)
 		r->goal = GOAL_ARRIVAL;
+	else if (++r->n_makes >= MAX_MAKES)
+		target_break(&r->target, BREAK_MAKE, 0);
 	return true;
 }
 

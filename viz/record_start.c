@@ -291,12 +291,12 @@ static void set_breaks(struct recorder *r)
 	struct target *t = &r->target;
 
 	if (r->options.mode == RECORD_FROM_TO)
-		target_break(t, 0, r->from_at);
+		target_break(t, BREAK_FROM, r->from_at);
 	if (r->options.mode != RECORD_SWITCH)
 		return;
-	target_break(t, 0, r->coctx_swap.lo);
-	target_break(t, 1, r->co_swap.lo);
-	target_break(t, 2, r->coctx_make.lo);
+	target_break(t, BREAK_SWAP, r->coctx_swap.lo);
+	target_break(t, BREAK_CO_SWAP, r->co_swap.lo);
+	target_break(t, BREAK_MAKE, r->coctx_make.lo);
 }
 
 /* --- the file -------------------------------------------------------------------------------- */

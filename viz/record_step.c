@@ -57,7 +57,7 @@ int recorder_step(struct recorder *r, char **why)
 	r->moving = MOVING_STEP;
 	if (insn->kind == INSN_STRING && strncmp(insn->text, "rep", 3) == 0 && r->regs.r[REG_RCX] > MANY_TIMES) {
 		r->moving = MOVING_STRING;
-		target_break(&r->target, TARGET_BREAKS - 1, rip + insn->len);
+		target_break(&r->target, BREAK_BEHIND_STRING, rip + insn->len);
 	}
 	if (target_resume(&r->target, r->moving == MOVING_STEP) != 0 && errno != ESRCH)
 		return record_fail(why, "the program cannot be resumed: %s", strerror(errno));
@@ -232,7 +232,7 @@ int recorder_stepped(struct recorder *r, char **why)
 	bool with_fp = recorder_is_in_swap(r, rip) || (r->insn.regs_written & (1u << REG_MXCSR | 1u << REG_X87CW));
 
 	if (r->moving == MOVING_STRING)
-		target_break(&r->target, TARGET_BREAKS - 1, 0);
+		target_break(&r->target, BREAK_BEHIND_STRING, 0);
 	r->moving = MOVING_NOT;
 	if (read_regs(r, with_fp, why) != 0)
 		return -1;
@@ -255,7 +255,7 @@ int recorder_gap(struct recorder *r, char **why)
 	bool is_first = !r->has_state;
 
 	if (r->moving == MOVING_STRING)
-		target_break(&r->target, TARGET_BREAKS - 1, 0);
+		target_break(&r->target, BREAK_BEHIND_STRING, 0);
 	r->moving = MOVING_NOT;
 	r->insn.len = 0;
 	r->insn.kind = INSN_OTHER;

@@ -36,6 +36,9 @@ struct function {
 	uint64_t lo, hi;
 };
 
+/* Slots of breakpoints. */
+enum { BREAK_SWAP, BREAK_FROM = BREAK_SWAP, BREAK_CO_SWAP, BREAK_MAKE, BREAK_BEHIND_STRING };
+
 /* How the followed thread moves. */
 enum moving {
 	MOVING_NOT,
@@ -88,7 +91,7 @@ struct recorder {
 	bool is_gap_next;           /* the next step begins a signal's handler */
 	int last_signal;            /* that has an event */
 
-	uint64_t n_switches, n_differences, n_verified;
+	uint64_t n_makes, n_switches, n_differences, n_verified;
 	bool has_ended;
 	char end[200];              /* why */
 

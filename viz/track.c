@@ -103,14 +103,14 @@ static uint64_t batch_compare(struct track *k)
 
 /* --- what is in use --------------------------------------------------------------------- */
 
-/* Of the stack [@lo, @hi) that from @rsp on. */
-static void batch_stack(struct track *k, uint64_t rsp, uint64_t lo, uint64_t hi, size_t *budget)
+/* Of the stack [@lo, @hi) what is in use, and @below bytes more. */
+static void batch_stack(struct track *k, uint64_t rsp, uint64_t lo, uint64_t hi, uint64_t below, size_t *budget)
 {
 	if (k->clip_hi > lo && k->clip_hi < hi)
 		hi = k->clip_hi;
 	if (hi == 0 || rsp < lo || rsp > hi)
 		return;
-	uint64_t from = rsp - lo > RED_ZONE ? rsp - RED_ZONE : lo;
+	uint64_t from = rsp - lo > below ? rsp - below : lo;
 	if (hi - from > *budget)
 		return;
 	*budget -= hi - from;
@@ -124,7 +124,7 @@ static uint64_t saved_rsp(const struct track *k, uint64_t ctx)
 	return at && memory_read((void *)&k->shadow, at, &rsp, sizeof(rsp)) ? rsp : 0;
 }
 
-static void batch_stacks(struct track *k, const struct regs *regs)
+static void batch_stacks(struct track *k, const struct regs *regs, uint64_t below)
 {
 	uint64_t rsp = regs->r[REG_RSP];
 	const struct range *mine = ranges_find(&k->stacks, rsp);
@@ -133,15 +133,15 @@ static void batch_stacks(struct track *k, const struct regs *regs)
 	if (!mine && rsp > 0) /* empty */
 		mine = ranges_find(&k->stacks, rsp - 1);
 	if (mine)
-		batch_stack(k, rsp, mine->lo, mine->hi, &budget);
+		batch_stack(k, rsp, mine->lo, mine->hi, below, &budget);
 	budget = OTHERS_MAX;
 	for (size_t i = 0; i < k->table.n; i++) {
 		const struct co_info *co = &k->table.cos[i];
 		if (co->hi && !co->save_len)
-			batch_stack(k, saved_rsp(k, co->ctx), co->lo, co->hi, &budget);
+			batch_stack(k, saved_rsp(k, co->ctx), co->lo, co->hi, below, &budget);
 	}
 	for (size_t i = 0; i < k->n_contexts; i++)
-		batch_stack(k, saved_rsp(k, k->contexts[i].ctx), k->contexts[i].lo, k->contexts[i].hi, &budget);
+		batch_stack(k, saved_rsp(k, k->contexts[i].ctx), k->contexts[i].lo, k->contexts[i].hi, below, &budget);
 }
 
 static void batch_ranges(struct track *k)
@@ -337,7 +337,7 @@ void track_snapshot(struct track *k, const struct regs *regs)
 	batch_ranges(k);
 	batch_compare(k);
 	track_table(k);
-	batch_stacks(k, regs); /* after the contexts: they say where a stack's use ends */
+	batch_stacks(k, regs, RED_ZONE); /* after the contexts: they say where a stack's use ends */
 	batch_compare(k);
 }
 
@@ -368,7 +368,7 @@ uint64_t track_verify(struct track *k, const struct regs *regs, bool is_whole)
 	if (is_whole)
 		memory_each_run(&k->shadow, batch_run, &v);
 	else
-		batch_stacks(k, regs);
+		batch_stacks(k, regs, 0); /* below rsp there may be words of long ago */
 	uint64_t differ = batch_compare(k);
 	if (differ)
 		k->is_table_stale = true;
