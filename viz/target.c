@@ -254,6 +254,7 @@ int target_attach(struct target *t, pid_t pid, int thread, char **why)
 		target_end(t);
 		return fail(why, "process %d has no thread %d: it has %zu, and the first is 0", (int)pid, thread, n);
 	}
+	guard_begin(t);
 	target_hold(t);
 	struct stop stop;
 	do
@@ -297,6 +298,7 @@ void target_end(struct target *t)
 	}
 	if (t->pid > 0 && !t->is_gone)
 		threads_detach_all(t);
+	guard_end(t);
 	threads_end(t);
 	unpin_us(t);
 	if (t->output >= 0) {
@@ -321,7 +323,7 @@ int target_regs(const struct target *t, struct regs *regs)
 		[REG_RSI] = u.rsi, [REG_RDI] = u.rdi, [REG_RBP] = u.rbp, [REG_RSP] = u.rsp,
 		[REG_R8] = u.r8, [REG_R9] = u.r9, [REG_R10] = u.r10, [REG_R11] = u.r11,
 		[REG_R12] = u.r12, [REG_R13] = u.r13, [REG_R14] = u.r14, [REG_R15] = u.r15,
-		[REG_RIP] = u.rip, [REG_EFLAGS] = u.eflags & ~0x100ul, /* TF is ours */
+		[REG_RIP] = u.rip, [REG_EFLAGS] = u.eflags & ~0x10000ul, /* RF: a breakpoint was here; that is ours */
 	};
 	memcpy(regs->r, values, sizeof(values));
 	return 0;

@@ -61,7 +61,10 @@ struct target {
 	bool is_stepping;              /* how it was resumed last */
 	int signal;                    /* to be given to it at its next resume */
 	uint64_t breaks[TARGET_BREAKS]; /* 0: none */
-	bool are_armed;
+	uint64_t set[TARGET_BREAKS];   /* what the debug registers hold */
+	int events[TARGET_BREAKS];     /* or these: number + 1; 0: none */
+	bool are_armed, has_no_events;
+	int guard;                     /* the pipe to it, number + 1; 0: none */
 	int output;                    /* its stdout and stderr; -1: not ours, or closed */
 	void (*on_output)(void *arg, const char *bytes, size_t len);
 	void *on_output_arg;

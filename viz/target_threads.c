@@ -25,8 +25,7 @@
 
 enum {
 	WAIT_MS = 500, /* then target_wait says STOP_NOTHING, for its caller to look around */
-	TRAP_STEP_CODE = 1, /* si_code of a SIGTRAP: TRAP_BRKPT (after a system call), TRAP_TRACE, */
-	TRAP_HARDWARE_CODE = 4, /* TRAP_HWBKPT; a program's own have others */
+	CODE_PERF = 6,  /* si_code of a SIGTRAP: TRAP_PERF, which the headers here do not know */
 };
 
 static volatile sig_atomic_t has_child_news;
@@ -124,46 +123,6 @@ static void unpin_new(struct target *t, pid_t tid)
 		sched_setaffinity(tid, sizeof(maker->affinity), &maker->affinity);
 }
 
-/* --- breakpoints --------------------------------------------------------------------- */
-
-static int poke_debug(const struct target *t, int i, uint64_t value)
-{
-	return (int)ptrace(PTRACE_POKEUSER, t->followed,
-			   offsetof(struct user, u_debugreg) + (size_t)i * sizeof(((struct user *)0)->u_debugreg[0]), value);
-}
-
-/* DR7: bit 2i switches number i on; its 4 bits from 16 + 4i are 0 for "execute, 1 byte". */
-static void arm(struct target *t, bool on)
-{
-	uint64_t dr7 = 0;
-
-	if (on == t->are_armed)
-		return;
-	for (int i = 0; on && i < TARGET_BREAKS; i++)
-		if (t->breaks[i] && poke_debug(t, i, t->breaks[i]) == 0)
-			dr7 |= 1ull << (2 * i);
-	if (poke_debug(t, 7, dr7) == 0)
-		t->are_armed = on;
-}
-
-void target_break(struct target *t, int slot, uint64_t addr)
-{
-	if (t->breaks[slot] == addr)
-		return;
-	arm(t, false);
-	t->breaks[slot] = addr;
-}
-
-static bool is_at_break(const struct target *t)
-{
-	uint64_t rip = (uint64_t)ptrace(PTRACE_PEEKUSER, t->followed, offsetof(struct user, regs.rip), 0);
-
-	for (int i = 0; i < TARGET_BREAKS; i++)
-		if (t->breaks[i] && t->breaks[i] == rip)
-			return true;
-	return false;
-}
-
 /* --- resuming ------------------------------------------------------------------------ */
 
 static int resume_followed(struct target *t)
@@ -179,7 +138,7 @@ static int resume_followed(struct target *t)
 
 int target_resume(struct target *t, bool is_step)
 {
-	arm(t, !is_step);
+	breaks_arm(t, !is_step);
 	t->is_stepping = is_step;
 	return resume_followed(t);
 }
@@ -234,7 +193,7 @@ static struct stop followed_event(struct target *t, int event, int signal_number
 		resume_followed(t);
 		return (struct stop){ STOP_FORK, (int64_t)message };
 	case PTRACE_EVENT_EXEC:
-		t->are_armed = false; /* the kernel clears them */
+		breaks_lost(t); /* the kernel clears them */
 		return (struct stop){ STOP_EXEC, t->pid };
 	case PTRACE_EVENT_EXIT:
 		return (struct stop){ STOP_EXIT, (int64_t)message };
@@ -260,11 +219,12 @@ static struct stop followed_signal(struct target *t, int signal_number)
 {
 	siginfo_t info;
 
-	if (signal_number == SIGTRAP && ptrace(PTRACE_GETSIGINFO, t->followed, 0, &info) == 0 &&
-	    info.si_code >= TRAP_STEP_CODE && info.si_code <= TRAP_HARDWARE_CODE) {
-		if (t->is_stepping)
+	/* An int3 of its own has SI_KERNEL. */
+	if (signal_number == SIGTRAP && ptrace(PTRACE_GETSIGINFO, t->followed, 0, &info) == 0) {
+		int code = info.si_code;
+		if (t->is_stepping && (code == TRAP_TRACE || code == TRAP_BRKPT)) /* the latter after a system call */
 			return (struct stop){ STOP_STEP, 0 };
-		if (is_at_break(t))
+		if (!t->is_stepping && (code == TRAP_HWBKPT || code == CODE_PERF) && breaks_are_at(t))
 			return (struct stop){ STOP_BREAK, 0 };
 	}
 	t->signal = signal_number;
@@ -364,16 +324,6 @@ struct stop target_wait(struct target *t, bool is_quick)
 
 /* --- letting go ---------------------------------------------------------------------- */
 
-static void clear_breaks(struct target *t)
-{
-	for (int i = 0; i < TARGET_BREAKS; i++)
-		t->breaks[i] = 0;
-	t->are_armed = true; /* even if we are told otherwise */
-	arm(t, false);
-	for (int i = 0; i < TARGET_BREAKS; i++)
-		poke_debug(t, i, 0);
-}
-
 /* Stop @thread if it runs. Returns the signal it was about to get, 0: none, -1: it is gone. */
 static int stop_for_detach(struct target *t, struct target_thread *thread)
 {
@@ -401,7 +351,7 @@ void threads_detach_all(struct target *t)
 		if (signal_number < 0)
 			continue;
 		if (thread->tid == t->followed)
-			clear_breaks(t);
+			breaks_clear(t);
 		unpin(t, thread);
 		ptrace(PTRACE_DETACH, thread->tid, 0, signal_number);
 	}

@@ -19,4 +19,16 @@ void threads_pin(struct target *t, struct target_thread *thread);
 /* Stop each, give it back what it had, let it go. */
 void threads_detach_all(struct target *t);
 
+
+/* --- target_breaks.c --- */
+void breaks_arm(struct target *t, bool on);
+bool breaks_are_at(const struct target *t); /* does it stand at one? */
+void breaks_lost(struct target *t);  /* after exec */
+void breaks_clear(struct target *t); /* for good */
+
+/* --- target_guard.c --- */
+/* A process that gives @t's followed thread its processors back if we are killed. */
+void guard_begin(struct target *t);
+void guard_end(struct target *t);
+
 #endif
