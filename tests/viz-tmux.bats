@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2030,SC2031 # BATS_FILE_TMPDIR is set per file on purpose
+# coviz in a real terminal (tmux): keys, sizes, and the terminal as it was afterwards.
+
+cd "$BATS_TEST_DIRNAME/.." || exit 1
+B=${B:-build/debug-gcc-O0}
+COVIZ=$PWD/build/coviz
+
+setup_file() {
+	local cc=${CC:-gcc}
+	"$COVIZ" record -q -o "$BATS_FILE_TMPDIR/3.cot" -- "$B/lessons/03-coroutine/demo" >/dev/null
+	$cc -g -O0 -Isrc tests/fixtures/viz/waits.c build/libcostep.a -lpthread -o "$BATS_FILE_TMPDIR/waits"
+	$cc -g -O0 -Isrc tests/fixtures/viz/shared.c build/libcostep.a -lpthread -o "$BATS_FILE_TMPDIR/shared"
+	"$COVIZ" record -q -o "$BATS_FILE_TMPDIR/shared.cot" -- "$BATS_FILE_TMPDIR/shared" >/dev/null
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+	tm new-session -d -x 120 -y 36 "env -i HOME=/ PATH='$PATH' TERM=tmux-256color LC_ALL=C.UTF-8 bash --norc"
+	keys "PS1='\$ '; stty -g >before; clear" Enter
+	sees '^\$ ?$'
+}
+
+teardown() {
+	tm kill-server
+}
+
+tm() {
+	tmux -L "coviz-$BATS_TEST_NUMBER-$$" -f /dev/null "$@"
+}
+
+keys() {
+	tm send-keys "$@"
+}
+
+screen() {
+	tm capture-pane -p
+}
+
+# A line of the screen matches, within 15 s; else the screen is shown.
+sees() {
+	local i
+	for ((i = 0; i < ${SEES:-300}; i++)); do
+		screen | grep -qE -- "$1" && return
+		sleep 0.05
+	done
+	echo "not on the screen: $1"
+	screen | grep -v '^$'
+	return 1
+}
+
+# Start coviz ARGS; its status will be in the file rc.
+start() {
+	keys "$COVIZ $*; echo \$? >rc; echo ended" Enter
+}
+
+# It has ended with STATUS, and the terminal is as before.
+ended_well() {
+	sees '^ended$'
+	[ "$(cat rc)" = "$1" ]
+	keys "clear; stty -g >after; cmp before after && echo 'as before'" Enter
+	sees '^as before$'
+	[ "$(tm display -p '#{cursor_flag} #{alternate_on} #{mouse_any_flag}')" = "1 0 0" ]
+}
+
+# The viewer's process: the child of the one that was started.
+viewer() {
+	pgrep -P "$(keeper)"
+}
+
+keeper() {
+	pgrep -P "$(tm display -p '#{pane_pid}')" coviz
+}
+
+is_gone() {
+	local i
+	for ((i = 0; i < 100; i++)); do
+		kill -0 "$1" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	echo "process $1 is still there"
+	return 1
+}
+
+@test "keys go through a switch, back, and on to the next" {
+	start "$BATS_FILE_TMPDIR/3.cot"
+	sees '^ 0/[0-9]'
+	keys ']'
+	sees 'switch 1/.*still on the old stack'
+	for ((i = 0; i < 40; i++)); do
+		keys Right
+		screen | grep -q 'rsp has changed hands' && break
+		sleep 0.05
+	done
+	sees 'rsp has changed hands'
+	sees 'walker.s stack S1 ▶CPU'
+	keys Left
+	sees 'still on the old stack'
+	sees 'main.s stack S0 ▶CPU'
+	keys ']'
+	sees 'switch 2/'
+	keys ':switch:99999' Enter
+	sees '^ [0-9]+/[0-9]+ .*the switches of this trace are'
+	keys q
+	ended_well 0
+}
+
+@test "the save_buffer alone on the screen, while its bytes are copied" {
+	start "$BATS_FILE_TMPDIR/shared.cot"
+	sees '^ 0/[0-9]'
+	keys ':save#1' Enter
+	sees '6 save_buffer of'
+	keys 6 z
+	sees '^┌ 6 save_buffer of .*─┐$'
+	keys z
+	sees '1 coroutines'
+	keys q
+	ended_well 0
+}
+
+@test "the size of the terminal may change, also to one that is too small" {
+	start "$BATS_FILE_TMPDIR/3.cot"
+	sees '8 output'
+	tm resize-window -x 80 -y 24
+	sees '^├ 4 .*┬ 5 .*┬ 1 coroutines'
+	tm resize-window -x 30 -y 8
+	sees '2 .*─┐$'
+	tm resize-window -x 15 -y 4
+	sees 'coviz needs'
+	tm resize-window -x 160 -y 48
+	sees '8 output'
+	keys C-c
+	ended_well 130
+}
+
+@test "the mouse: a click on the timeline, the wheel over it" {
+	start "$BATS_FILE_TMPDIR/3.cot"
+	sees '^ 0/[0-9]'
+	keys -l $'\033[M \\>' # button 1 at column 60, row 30, as 32 + n
+	sees '^ [1-9][0-9]*/'
+	at=$(screen | sed -nE 's/^ ([0-9]+)\/[0-9].*/\1/p')
+	keys -l $'\033[M`\\>'
+	sees "^ $((at - 1))/"
+	keys q
+	ended_well 0
+}
+
+@test "the terminal is as before after kill -9 of the viewer" {
+	start "$BATS_FILE_TMPDIR/3.cot"
+	sees '^ 0/[0-9]'
+	kill -9 "$(viewer)"
+	sees 'ended by SIGKILL'
+	ended_well 137
+}
+
+@test "when the process that keeps the terminal is killed, the viewer leaves by itself" {
+	start "$BATS_FILE_TMPDIR/3.cot"
+	sees '^ 0/[0-9]'
+	pid=$(viewer)
+	kill -9 "$(keeper)"
+	is_gone "$pid"
+	ended_well 137
+}
+
+@test "SIGTERM ends it in order" {
+	start "$BATS_FILE_TMPDIR/3.cot"
+	sees '^ 0/[0-9]'
+	kill "$(keeper)"
+	ended_well 143
+}
+
+@test "Ctrl-Z stops it, fg goes on" {
+	start "$BATS_FILE_TMPDIR/3.cot"
+	sees '^ 0/[0-9]'
+	keys C-z
+	sees 'Stopped'
+	keys "clear; stty -g >after; cmp before after && echo 'as before'" Enter
+	sees '^as before$'
+	keys fg Enter
+	sees '^ 0/[0-9]'
+	keys Right
+	sees '^ 1/[0-9]'
+	keys q
+	keys "echo \$? >rc; echo ended" Enter
+	ended_well 0
+}
+
+@test "run: steps drive the program, and it ends with the viewer" {
+	start run -- "$BATS_FILE_TMPDIR/waits"
+	sees '^ 0/0 +live'
+	program=$(pgrep -x waits -P "$(viewer)")
+	keys ']'
+	sees 'switch 1/.*live'
+	keys ':arrive:4' Enter
+	sees 'second turn'
+	keys ']'
+	sees 'waiting for the program'
+	keys Left
+	sees 'switch 4/4.*live'
+	keys q
+	ended_well 0
+	is_gone "$program"
+}
+
+@test "run: the program is killed, or the viewer is" {
+	start run -- "$BATS_FILE_TMPDIR/waits"
+	sees '^ 0/0 +live'
+	program=$(pgrep -x waits -P "$(viewer)")
+	kill -9 "$program"
+	keys ']'
+	sees 'has ended: killed by SIGKILL'
+	keys q
+	ended_well 0
+
+	rm rc
+	keys clear Enter
+	start run -- "$BATS_FILE_TMPDIR/waits"
+	sees '^ 0/0 +live'
+	program=$(pgrep -x waits -P "$(viewer)")
+	kill -9 "$(viewer)"
+	ended_well 137
+	is_gone "$program"
+}
+
+@test "colours: none with NO_COLOR, and ASCII where the locale is not UTF-8" {
+	keys "export NO_COLOR=1 LC_ALL=C" Enter
+	start "$BATS_FILE_TMPDIR/3.cot"
+	sees '^\+ 1 coroutines -+\+'
+	! tm capture-pane -p -e | grep -qE $'\033\\[[0-9;]*[34][0-9]'
+	keys q
+	ended_well 0
+}
