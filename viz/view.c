@@ -63,6 +63,7 @@ const struct exec *view_side(const struct model *m, const struct ui *ui, int sid
 enum {
 	SMALLEST_ADDRESS = 0x1000,
 	HEAP_MOST = 1 << 30,       /* bytes */
+	BSS_MOST = 1 << 16,        /* bytes behind a library's last map */
 	ARGUMENTS_MOST = 1 << 20,  /* bytes above main's stack */
 	ASK_AT_MOST = 64,          /* execs, for one value */
 };
@@ -111,22 +112,26 @@ static bool struct_text(struct model *m, const struct exec *e, uint64_t value, c
 	return false;
 }
 
-/* "libc.so.6+0x1d2a10": in a file that is mapped, where no symbol is. */
+/* "libc.so.6+0x1d2a10": in a file that is mapped, where no symbol is, or right behind its
+ * last map: the data that are zero at the start are in no file. */
 static bool file_text(struct model *m, uint64_t value, char *text, size_t len)
 {
 	size_t n = 0;
 	const struct trace_map *maps = m->trace ? trace_maps(m->trace, &n) : NULL, *in = NULL;
+	const char *program = m->trace ? trace_info(m->trace)->program : NULL;
 	uint64_t base = value;
 
-	for (size_t i = 0; i < n && !in; i++)
-		if (maps[i].path && maps[i].lo <= value && value < maps[i].hi)
+	for (size_t i = 0; i < n; i++)
+		if (maps[i].path && maps[i].lo <= value && value - maps[i].lo < maps[i].hi - maps[i].lo + BSS_MOST &&
+		    (!in || maps[i].lo > in->lo))
 			in = &maps[i];
-	for (size_t i = 0; in && i < n; i++)
+	if (!in || (value >= in->hi && (!program || strcmp(in->path, program) == 0)))
+		return false; /* behind the program itself lies the heap */
+	for (size_t i = 0; i < n; i++)
 		if (maps[i].path && maps[i].lo < base && strcmp(maps[i].path, in->path) == 0)
 			base = maps[i].lo;
-	if (in)
-		snprintf(text, len, "%s+0x%" PRIx64, base_name(in->path), value - base);
-	return in != NULL;
+	snprintf(text, len, "%s+0x%" PRIx64, base_name(in->path), value - base);
+	return true;
 }
 
 /* What the program allocates with brk(2) begins behind its own pages. Which page, depends

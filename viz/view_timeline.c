@@ -162,28 +162,36 @@ static void draw_events(const struct model *m, const struct axis *a, struct pane
 
 /* --- rows ------------------------------------------------------------------------------- */
 
-/* One row for all: a line in the colour of who ran, with the number where it begins. */
+/* How many columns from @i on the same one has, up to @most. */
+static int run_len(const struct model *m, const struct axis *a, int i, int most)
+{
+	uint32_t who = who_ran(m, step_at(a, i));
+	int n = 1;
+
+	while (n < most && i + n < a->w && who_ran(m, step_at(a, i + n)) == who)
+		n++;
+	return n;
+}
+
+/* One row for all: a line in the colour of who ran, with the number where it begins; of
+ * that, the last digits that there is room for. */
 static void draw_one_row(const struct model *m, const struct axis *a, struct pane p, int y)
 {
 	uint32_t last = NO_EXEC;
-	int label_until = -1;
+	char tag[16] = "";
+	size_t at = 0; /* the next of tag to put */
 
 	for (int i = 0; i < a->w; i++) {
 		uint32_t who = who_ran(m, step_at(a, i));
-		char tag[16];
 
-		if (who != last && i > label_until) {
-			if (i + 1 < a->w && who_ran(m, step_at(a, i + 1)) == who && who != NO_EXEC) {
-				exec_tag(who, tag, sizeof tag);
-				label_until = i + (int)strlen(tag) - 1;
-				for (size_t k = 0; tag[k] && i + (int)k < a->w; k++)
-					pane_put(p, a->x + i + (int)k, y, (unsigned char)tag[k], exec_role(who), STYLE_BOLD);
-			} else {
-				pane_put(p, a->x + i, y, 0x2501, exec_role(who), 0);
-			}
-		} else if (i > label_until) {
-			pane_put(p, a->x + i, y, 0x2501, exec_role(who), 0);
+		if (i == 0 || who != last) {
+			int room = run_len(m, a, i, (int)sizeof tag);
+
+			exec_tag(who, tag, sizeof tag);
+			at = strlen(tag) > (size_t)room ? strlen(tag) - (size_t)room : 0;
 		}
+		pane_put(p, a->x + i, y, tag[at] ? (unsigned char)tag[at] : 0x2501, exec_role(who), tag[at] ? STYLE_BOLD : 0);
+		at += tag[at] != '\0';
 		last = who;
 	}
 }
