@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 44, N_SAVED = 8, LOST_FOR_AT_MOST = 100000 /* steps */ };
+enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 44, N_SAVED = 8, LOST_FOR_AT_MOST = 20000 /* steps */ };
 
 /* Of each of two columns with contexts. */
 static int context_len(int w)
@@ -82,12 +82,21 @@ struct lost {
 	struct regs left_with;
 };
 
-/* What arrival of the last swap has lost, and is still in the register. */
+/* What arrival of the last swap has lost, and is still in the register. It is asked for
+ * more than once in a draw, and takes a scan: the last answer is kept. */
 static struct lost find_lost(struct model *m)
 {
-	struct lost lost = { 0 };
+	static struct lost lost;
+	static struct { const struct trace *trace; uint64_t t, arrival; ptrdiff_t swap; } of;
 	const struct swap *s = m->swap >= 0 && (size_t)m->swap < m->n_swaps ? &m->swaps[m->swap] : NULL;
 
+	if (s && m->trace == of.trace && m->t == of.t && m->swap == of.swap && s->arrival == of.arrival)
+		return lost;
+	lost = (struct lost){ 0 };
+	of.trace = s ? m->trace : NULL;
+	of.t = m->t;
+	of.swap = m->swap;
+	of.arrival = s ? s->arrival : 0;
 	if (!s || s->arrival == 0 || m->t < s->arrival || m->t - s->arrival > LOST_FOR_AT_MOST)
 		return lost;
 	lost.mask = model_lost(m, (size_t)m->swap, &lost.left_with);
@@ -134,6 +143,15 @@ static void meaning(struct model *m, const struct ui *ui, uint64_t value, const 
 		view_column(p, x, y, p.w - x, ROLE_DIM, 0, text);
 }
 
+/* "coctx_swap+0x62" becomes "+0x62" if @new is in the same function. */
+static void leave_out_function(char *old, const char *new)
+{
+	size_t n = strcspn(old, "+");
+
+	if (old[n] == '+' && strncmp(old, new, n) == 0 && (new[n] == '+' || new[n] == '\0'))
+		memmove(old, old + n, strlen(old + n) + 1);
+}
+
 /* "old → new", up to column @end. The new one must be seen: it is what counts. Returns
  * the x behind it. */
 static int draw_value(struct model *m, const struct ui *ui, enum reg r, struct pane p, int x, int end, int y)
@@ -145,6 +163,8 @@ static int draw_value(struct model *m, const struct ui *ui, enum reg r, struct p
 
 	value_text(m, ui, r, now, new, sizeof new);
 	value_text(m, ui, r, before, old, sizeof old);
+	if (r == REG_RIP)
+		leave_out_function(old, new);
 	room = end - x - view_columns(new) - 3;
 	if (is_changed && room >= 3) {
 		n = view_columns(old) < room ? view_columns(old) : room;
