@@ -213,7 +213,7 @@ static void header(const struct columns *c, struct pane p)
 	if (c->has_by)
 		x = view_column(p, x, 0, BY_LEN, ROLE_DIM, 0, "resumed by") + 1;
 	if (c->has_times)
-		view_column(p, x, 0, TIMES_LEN, ROLE_DIM, 0, "resumes");
+		view_column(p, x, 0, TIMES_LEN, ROLE_DIM, 0, "times");
 }
 
 static void draw(struct model *m, struct ui *ui, struct pane p)

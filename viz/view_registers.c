@@ -20,7 +20,7 @@ enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 44, N_SAVED = 8, LOST_FOR
 /* Of each of two columns with contexts. */
 static int context_len(int w)
 {
-	return w >= 56 ? 14 : 11;
+	return w >= 84 ? 20 : w >= 56 ? 14 : 11;
 }
 
 static const enum reg order[] = {

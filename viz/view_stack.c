@@ -252,13 +252,24 @@ static void what(struct model *m, const struct picture *c, const struct line *li
 	snprintf(text, len, "%s%s%s", name, name[0] && is[0] ? ", " : "", is);
 }
 
+/* Where a number stands for an address, what it is comes behind. */
+static void add_meaning(struct model *m, uint64_t value, char *text, size_t len)
+{
+	char meaning[160];
+	size_t n = strlen(text);
+
+	model_describe(m, value, meaning, sizeof meaning);
+	if (meaning[0])
+		snprintf(text + n, len - n, "%s%.120s", n ? ": " : "", meaning);
+}
+
 static void draw_words(struct model *m, const struct ui *ui, const struct picture *c, const struct line *line,
 		       struct pane p, int x, int y)
 {
 	bool is_dead = line->frame == -1;
 	char value_text[128], what_text[160];
 	uint64_t value;
-	int role, style = is_dead ? STYLE_FAINT : 0, value_len = p.w - x;
+	int role, style = is_dead ? STYLE_FAINT : 0, value_len = p.w - x, column;
 
 	if (line->n_words > 1) {
 		snprintf(value_text, sizeof value_text, "… %" PRIu64 " words …", line->n_words);
@@ -279,13 +290,15 @@ static void draw_words(struct model *m, const struct ui *ui, const struct pictur
 		value_len = view_columns(value_text);
 	/* The value first; what it is gets the rest, in one column if that is not far. */
 	view_column(p, x, y, value_len, role, style, value_text);
-	x += value_len + 1;
-	if (x < MARK_LEN + 24 && p.w >= MARK_LEN + 24 + 14)
-		x = MARK_LEN + 24;
+	x += value_len + (p.w < 36 ? 2 : 1);
+	column = p.w >= 46 ? MARK_LEN + 24 : p.w >= 36 ? MARK_LEN + 20 : 0;
+	x = x < column ? column : x;
 	if (is_dead)
 		snprintf(what_text, sizeof what_text, "free");
 	else
 		what(m, c, line, value, p.w - x, what_text, sizeof what_text);
+	if (ui->is_raw && !is_dead)
+		add_meaning(m, value, what_text, sizeof what_text);
 	if (what_text[0] && p.w - x >= (line->is_first ? 3 : view_columns(what_text)))
 		view_column(p, x, y, p.w - x, line->is_first && !is_dead ? exec_role(c->exec->number) : ROLE_DIM, 0,
 			    what_text);

@@ -196,39 +196,36 @@ static void draw_one_row(const struct model *m, const struct axis *a, struct pan
 	}
 }
 
-/* The execs to give rows: those at t, at most @most; the two who are shown among them. */
-static int choose_rows(const struct model *m, uint32_t *rows, int most)
+static void add_row(uint32_t *rows, int *n, int most, uint32_t who)
+{
+	for (int i = 0; i < *n; i++)
+		if (rows[i] == who)
+			return;
+	if (who != NO_EXEC && *n < most)
+		rows[(*n)++] = who;
+}
+
+/* The execs to give rows: all, or if there are more than @most the two who are shown, then
+ * those that run in the steps of @a. */
+static int choose_rows(const struct model *m, const struct axis *a, uint32_t *rows, int most)
 {
 	int n = 0;
-	uint32_t first[] = { m->current, m->from, m->to };
 
-	if (m->n_execs <= (size_t)most) {
-		for (size_t i = 0; i < m->n_execs; i++)
-			rows[n++] = m->execs[i].number;
-		return n;
+	if (m->n_execs > (size_t)most) {
+		add_row(rows, &n, most, m->current);
+		add_row(rows, &n, most, m->from);
+		add_row(rows, &n, most, m->to);
+		for (int i = 0; i < a->w && n < most; i++)
+			add_row(rows, &n, most, who_ran(m, step_at(a, i)));
 	}
-	for (size_t i = 0; i < 3; i++) {
-		bool is_there = first[i] == NO_EXEC;
+	for (size_t i = 0; i < m->n_execs && n < most; i++)
+		add_row(rows, &n, most, m->execs[i].number);
+	for (int i = 1; i < n; i++) /* few: insert in order */
+		for (int k = i; k > 0 && rows[k] < rows[k - 1]; k--) {
+			uint32_t x = rows[k];
 
-		for (int k = 0; k < n; k++)
-			is_there |= rows[k] == first[i];
-		if (!is_there && n < most)
-			rows[n++] = first[i];
-	}
-	for (size_t i = 0; i < m->n_execs && n < most; i++) {
-		bool is_there = false;
-
-		for (int k = 0; k < n; k++)
-			is_there |= rows[k] == m->execs[i].number;
-		if (!is_there)
-			rows[n++] = m->execs[i].number;
-	}
-	for (int a = 1; a < n; a++) /* few: insert in order */
-		for (int b = a; b > 0 && rows[b] < rows[b - 1]; b--) {
-			uint32_t x = rows[b];
-
-			rows[b] = rows[b - 1];
-			rows[b - 1] = x;
+			rows[k] = rows[k - 1];
+			rows[k - 1] = x;
 		}
 	return n;
 }
@@ -305,7 +302,9 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	if (p.w <= 0 || p.h <= 0)
 		return;
 	if (p.h >= 5 && p.w >= 40) {
-		n = choose_rows(m, rows, p.h - 3 < MAX_ROWS ? p.h - 3 : MAX_ROWS);
+		a.w = p.w - LABEL_MOST;
+		choose_steps(m, &a);
+		n = choose_rows(m, &a, rows, p.h - 3 < MAX_ROWS ? p.h - 3 : MAX_ROWS);
 		for (int i = 0; i < n; i++) {
 			int len = view_columns(exec_name(m, rows[i])) + 4 + (rows[i] > 9) + (rows[i] > 99) + (rows[i] > 999);
 
