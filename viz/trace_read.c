@@ -51,6 +51,8 @@ static bool take_keyframe(struct trace *t, const struct chunk_header *h, uint64_
 		return false;
 	*k = t->n_chunks - 1;
 	t->n_keyframes++;
+	if (h->first > t->last && !t->is_in_hole)
+		trace_note_damage(t, "steps to state %llu are missing", (unsigned long long)h->first);
 	if (h->first > t->last + 1 && !t->hole_to) {
 		t->hole_from = t->last + 1;
 		t->hole_to = h->first - 1;

@@ -213,6 +213,7 @@ static void damaged_lists(void)
 	read_damaged(m, in_env, 0x1234, true, "but not back", 3);
 	read_damaged(m, FAKE_CO(1) + CO_FN, 0, false, "the coroutine at 0x31000 cannot be read", 2);
 	read_damaged(m, FAKE_STACK_STRUCT(1) + 8, 5, true, "is none", 3);
+	read_damaged(m, FAKE_STACK_STRUCT(1) + 32, 0x9000, true, "is none", 3);
 	read_damaged(m, FAKE_STACK_STRUCT(1), 0, false, "the stack of the coroutine", 3);
 	model_free(m);
 }
@@ -282,6 +283,28 @@ static void owner(void)
 	model_free(m);
 }
 
+/* Of two on one stack and none copied out, one has not begun: its context says so. */
+static void resident(void)
+{
+	struct fake f;
+
+	for (int who = FAKE_ALICE; who <= FAKE_BOB; who++) {
+		fake_begin(&f, new_path(), 4);
+		for (int i = FAKE_ALICE; i <= FAKE_BOB; i++) {
+			fake_word(&f, FAKE_STACK_STRUCT(i) + 32, 0);
+			fake_word(&f, FAKE_CO(i) + 48, FAKE_SLOT_HI - (i == who ? 0x80 : 0));
+		}
+		fake_step(&f, FAKE_CODE + 9, STEP_IS_GAP);
+		fake_end(&f);
+		struct model *m = open_model(path);
+		CHECK_EQ(model_seek(m, 1), 0);
+		CHECK_EQ(model_owner(m, FAKE_SLOT_HI - 8), (uint32_t)who);
+		model_free(m);
+		strcpy(path + strlen(path) - 6, "XXXXXX");
+	}
+	new_path();
+}
+
 /* Who is copied out finds its own bytes, and its own alone. */
 static void exec_view(void)
 {
@@ -297,6 +320,8 @@ static void exec_view(void)
 	CHECK_EQ(value, 0x510 + FAKE_SAVED - 8);
 	CHECK(exec_view_read(&alice, FAKE_SLOT_HI - 16, two, 16));
 	CHECK_EQ(two[1], 0xb0000 + 0x1000 + FAKE_SAVED - 8);
+	CHECK_EQ(memory_set_word(&m->state.memory, FAKE_SLOT_HI - FAKE_SAVED - 8, 1), 0); /* bob's */
+	CHECK(exec_view_read(&bob, FAKE_SLOT_HI - FAKE_SAVED - 8, &value, 8));
 	CHECK(!exec_view_read(&alice, FAKE_SLOT_HI - FAKE_SAVED - 8, &value, 8));
 	CHECK(!exec_view_read(&alice, UINT64_MAX - 2, &value, 8));
 	CHECK(exec_view_read(&alice, FAKE_CO(1) + CO_FN, &value, 8));
@@ -379,35 +404,35 @@ static void changes(void)
 	struct model *m = record(30, 0);
 	struct trace_state s = { 0 };
 	struct rng r = { test_seed(6) };
-	uint64_t *rbx = calloc(m->last + 2, sizeof(*rbx)), *word = calloc(m->last + 2, sizeof(*word));
-	uint64_t addr = FAKE_MAIN_HI - 0x200 - 16, last_rbx = 0, last_word = 0;
+	uint64_t *r13 = calloc(m->last + 2, sizeof(*r13)), *word = calloc(m->last + 2, sizeof(*word));
+	uint64_t addr = FAKE_MAIN_HI - 0x200 - 16, last_r13 = 0, last_word = 0;
 
 	/* [t]: the last change at or before t */
 	for (uint64_t t = 0; t <= m->last; t++) {
 		CHECK_EQ(trace_seek(m->trace, &s, t), 0);
-		if (t > 0 && s.regs.r[REG_RBX] != s.regs_before.r[REG_RBX])
-			last_rbx = t;
+		if (t > 0 && s.regs.r[REG_R13] != s.regs_before.r[REG_R13])
+			last_r13 = t;
 		for (size_t i = 0; i < s.n_before; i++)
 			if (s.before[i].addr == addr)
 				last_word = t;
-		rbx[t] = last_rbx;
+		r13[t] = last_r13;
 		word[t] = last_word;
 	}
 	CHECK(last_word > 0 && trace_keyframe_before(m->trace, m->last) > 0);
 	for (int i = 0; i < 300; i++) {
 		uint64_t t = i == 0 ? m->last : rng_below(&r, (unsigned)m->last + 1), next;
-		CHECK_EQ(model_reg_change(m, t, REG_RBX, -1), t && rbx[t - 1] ? rbx[t - 1] : t);
+		CHECK_EQ(model_reg_change(m, t, REG_R13, -1), t && r13[t - 1] ? r13[t - 1] : t);
 		CHECK_EQ(model_word_change(m, t, addr + 3, -1), t && word[t - 1] ? word[t - 1] : t);
-		for (next = t + 1; next <= m->last && rbx[next] != next; next++)
+		for (next = t + 1; next <= m->last && r13[next] != next; next++)
 			;
-		CHECK_EQ(model_reg_change(m, t, REG_RBX, 1), next <= m->last ? next : t);
+		CHECK_EQ(model_reg_change(m, t, REG_R13, 1), next <= m->last ? next : t);
 		for (next = t + 1; next <= m->last && word[next] != next; next++)
 			;
 		CHECK_EQ(model_word_change(m, t, addr, 1), next <= m->last ? next : t);
 	}
 	CHECK_EQ(model_word_change(m, 50, 0xdead0000, -1), 50);
 	CHECK_EQ(m->t, 0); /* it asks, and does not move */
-	free(rbx);
+	free(r13);
 	free(word);
 	trace_state_free(&s);
 	model_free(m);
@@ -598,6 +623,7 @@ static const struct test_case cases[] = {
 	{ "damaged_lists", "lists that are damaged end, and say where", damaged_lists, 0, 0 },
 	{ "current", "who runs follows the stack pointer", current, 0, 0 },
 	{ "owner", "an address belongs to the resident of its stack", owner, 0, 0 },
+	{ "resident", "of two on one stack, it is who has begun", resident, 0, 0 },
 	{ "exec_view", "who is copied out finds its own bytes", exec_view, 0, 0 },
 	{ "lost", "a swap that forgets rbx is told from the others", lost, 0, 0 },
 	{ "lost_by_itself", "a swap with itself loses nothing", lost_by_itself, 0, 0 },

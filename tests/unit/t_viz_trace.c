@@ -559,14 +559,19 @@ static void hole(void)
 	CHECK(strstr(trace_damage(d), "STEPS at byte") && strstr(trace_damage(d), "has a wrong checksum; states "));
 	CHECK_EQ(trace_last(d), trace_last(t));
 	for (uint64_t step = 0; step <= trace_last(t); step++) {
+		uint64_t was = s.step;
 		if (trace_seek(d, &s, step) != 0) {
 			CHECK_EQ(errno, EBADMSG);
+			CHECK(s.is_valid && s.step == was);
+			CHECK_EQ(trace_seek(t, &whole, was), 0);
+			check_same_memory(&whole.memory, &s.memory);
 			n_lost++;
 			continue;
 		}
 		n_readable++;
 		CHECK_EQ(trace_seek(t, &whole, step), 0);
 		CHECK(memcmp(&whole.regs, &s.regs, sizeof(s.regs)) == 0);
+		CHECK_EQ(whole.flags, s.flags);
 		check_same_memory(&whole.memory, &s.memory);
 	}
 	CHECK(n_lost >= h.n && n_readable > 2 * n_lost);
@@ -576,6 +581,78 @@ static void hole(void)
 	trace_state_free(&whole);
 	trace_state_free(&s);
 	trace_free(d);
+	trace_free(t);
+	free(p.bytes);
+}
+
+/* With every state a keyframe and every other one a gap: each can be read, and is the same,
+ * whichever chunk is lost. */
+static void lost_chunk(void)
+{
+	struct trace_writer *w = new_writer(new_path());
+	struct pieces good = { 0 };
+	struct chunk_header h;
+	struct trace_state s = { 0 };
+	struct regs regs = { { 0 } };
+
+	trace_set_keyframe_min(w, 1);
+	for (uint64_t i = 0; i < 20; i++) {
+		struct trace_word word = { 0x1000 + 8 * i, i };
+		regs.r[REG_RIP] = 3 * i;
+		CHECK_EQ(trace_add_step(w, &regs, &word, 1, i % 2 ? STEP_IS_GAP : 0), 0);
+	}
+	CHECK_EQ(trace_close(w), 0);
+	pieces_read(&good, path);
+	for (size_t i = 2; i + 1 < good.n; i++) { /* not INFO, not state 0, not END */
+		struct pieces p = good;
+		CHECK(chunk_header_read(good.bytes + good.at[i], &h));
+		p.bytes = malloc(p.room);
+		memcpy(p.bytes, good.bytes, good.len);
+		pieces_move(&p, p.at[i], p.at[i + 1]);
+		pieces_write(&p, path);
+		struct trace *t = open_trace(path);
+		CHECK_EQ(trace_last(t), 19);
+		CHECK_EQ(trace_damage(t) != NULL, h.kind == CHUNK_STEPS);
+		for (uint64_t step = 0; step < 20; step++) {
+			CHECK_EQ(trace_seek(t, &s, step), 0);
+			CHECK_EQ(s.regs.r[REG_RIP], 3 * step);
+			CHECK_EQ(s.flags, step % 2 ? STEP_IS_GAP : 0);
+			CHECK_EQ(s.memory.n_words, step + 1);
+		}
+		trace_state_free(&s);
+		trace_free(t);
+		free(p.bytes);
+	}
+	free(good.bytes);
+}
+
+/* Steps that do not go on where the last ones ended, and events of no kind: damage. */
+static void out_of_order(void)
+{
+	struct trace_writer *w = new_writer(new_path());
+	struct pieces p = { 0 };
+	struct regs regs = { { 0 } };
+	struct trace_event e = { .kind = N_EVENTS, .who = NO_EXEC, .other = NO_EXEC };
+	size_t n;
+
+	for (uint64_t i = 0; i < 9; i++) {
+		regs.r[REG_RIP] = 3 * i;
+		CHECK_EQ(trace_add_step(w, &regs, NULL, 0, 0), 0);
+		CHECK_EQ(trace_flush(w), 0);
+	}
+	CHECK_EQ(trace_add_event(w, &e), 0);
+	CHECK_EQ(trace_close(w), 0);
+	struct trace *t = open_trace(path);
+	CHECK(trace_damage(t) && strstr(trace_damage(t), "EVENTS at byte"));
+	CHECK(trace_events(t, &n) == NULL || n == 0);
+	trace_free(t);
+	pieces_read(&p, path);
+	pieces_move(&p, p.at[5], p.at[6]); /* INFO, state 0, 1, 2, 3, [4] */
+	pieces_write(&p, path);
+	t = open_trace(path);
+	printf("# %s\n", trace_damage(t));
+	CHECK(strstr(trace_damage(t), "STEPS at byte") && strstr(trace_damage(t), "does not fit to what is before it"));
+	CHECK_EQ(trace_last(t), 3);
 	trace_free(t);
 	free(p.bytes);
 }
@@ -652,6 +729,8 @@ static const struct test_case cases[] = {
 	{ "fuzz", "1500 damaged files end in a message or are read", fuzz, 0, 0 },
 	{ "truncated", "a file cut off anywhere is read up to there", truncated, 0, 0 },
 	{ "hole", "a bad checksum is named; the states behind are read", hole, 0, 0 },
+	{ "lost_chunk", "a lost chunk costs nothing that another one tells", lost_chunk, 0, 0 },
+	{ "out_of_order", "chunks that do not fit together are damage", out_of_order, 0, 0 },
 	{ "refused", "what is no trace is refused with a reason", refused, 0, 0 },
 	{ "full", "a full disk is an error, and stays one", full, 0, 0 },
 	{ "recorded_again", "a trace that is recorded again while it is open", recorded_again, 0, 0 },

@@ -180,6 +180,8 @@ static inline void fake_work(struct fake *f, unsigned n)
 		f->regs.r[REG_EFLAGS] = 0x202 | (rng_below(&f->rng, 2) << 6);
 		if (rng_below(&f->rng, 5) == 0)
 			f->regs.r[REG_RBX]++;
+		if (rng_below(&f->rng, 150) == 0)
+			f->regs.r[REG_R13] += 2; /* seldom: between two changes are keyframes */
 		if (rng_below(&f->rng, 4) == 0)
 			fake_word(f, f->regs.r[REG_RSP] - 8 * (1 + rng_below(&f->rng, 6)), rng_next(&f->rng));
 		fake_step(f, f->regs.r[REG_RIP] + 1 + rng_below(&f->rng, 7), 0);
