@@ -137,6 +137,8 @@ static void read_stack(struct look *k, struct co_info *info)
 	    !read_field(k, at, L_STACK_SAVE_BUFFER, &info->save_buffer) ||
 	    !read_field(k, at, L_STACK_SAVE_LEN, &info->save_len))
 		problem(k, "the stack of the coroutine at %#llx cannot be read", (unsigned long long)info->co);
+	else if (!info->lo || !info->hi)
+		; /* it has none yet, or is given one right now */
 	else if (info->lo <= info->hi && info->guard_len <= info->lo && info->save_len <= info->hi - info->lo &&
 		 info->save_buffer + info->save_len >= info->save_buffer)
 		return;

@@ -94,6 +94,9 @@ const struct frame *model_frames(struct model *m, const struct exec *e, size_t *
 /* The callee-saved registers that arrival of swap @i did not bring back as they were when
  * this exec last left: bits 1 << enum reg. 0: all is well, or it never left before. */
 uint32_t model_lost(struct model *m, size_t i, struct regs *left_with);
+/* Those that differ, too, but not by the switch's fault: they were saved, and then the
+ * program has written others into the context (it has moved the stack, say). */
+uint32_t model_rewritten(struct model *m, size_t i);
 
 /* --- travelling: all return a state, or @t itself if there is none ------------------------ */
 uint64_t model_next_line(struct model *m, uint64_t t, int direction);   /* +1, -1; another source line */

@@ -27,7 +27,7 @@ struct frames {
 struct swap_check {
 	ptrdiff_t before;  /* the last swap by which `to` left; -1: none */
 	bool is_known;
-	uint32_t lost;
+	uint32_t lost, rewritten;
 };
 
 enum { N_LINES = 4096 }; /* a power of 2 */

@@ -124,29 +124,70 @@ static uint32_t compare(const struct regs *left, const struct regs *back)
 	return lost;
 }
 
+/* Of the registers @differ, those that the context had right once it was saved, and that
+ * were brought back as the context had them later. Reads memory at two states. */
+static uint32_t find_rewritten(struct model *m, size_t i, uint32_t differ, const struct regs *left, const struct regs *back)
+{
+	const struct swap *away = &m->swaps[m->own->checks[i].before], *again = &m->swaps[i];
+	struct trace_state s = { 0 };
+	struct regs saved, loaded;
+	uint32_t rewritten = 0;
+	size_t n;
+	const struct trace_exec *execs = trace_execs(m->trace, &n);
+
+	if (again->to >= n || !m->layout || !away->hands)
+		return 0;
+	uint64_t ctx = execs[again->to].ctx;
+	if (trace_seek(m->trace, &s, away->hands) == 0 &&
+	    layout_ctx_read(m->layout, ctx, &saved, memory_read, &s.memory) &&
+	    trace_seek(m->trace, &s, again->entry) == 0 &&
+	    layout_ctx_read(m->layout, ctx, &loaded, memory_read, &s.memory)) {
+		for (int r = 0; r < N_REGS; r++)
+			if (differ >> r & 1 && saved.r[r] == left->r[r] && loaded.r[r] == back->r[r])
+				rewritten |= (uint32_t)1 << r;
+	}
+	trace_state_free(&s);
+	return rewritten;
+}
+
+/* False: swap @i has nothing that it could be compared with. */
+static bool check_swap(struct model *m, size_t i, struct regs *left)
+{
+	struct regs back;
+
+	if (i >= m->n_swaps || !m->swaps[i].arrival || m->own->checks[i].before < 0)
+		return false;
+	struct swap_check *check = &m->own->checks[i];
+	if (check->is_known && (!left || m->own->left_swap == (ptrdiff_t)i)) {
+		if (left)
+			*left = m->own->left_with;
+		return true;
+	}
+	struct regs *with = &m->own->left_with;
+	m->own->left_swap = -1;
+	if (!model_regs_at(m, m->swaps[check->before].entry, with) || !model_regs_at(m, m->swaps[i].arrival, &back))
+		return false;
+	with->r[REG_RSP] += 8; /* as it is once the call has returned */
+	m->own->left_swap = (ptrdiff_t)i;
+	if (left)
+		*left = *with;
+	if (check->is_known)
+		return true;
+	uint32_t differ = is_entry_of_new(m, back.r[REG_RIP]) ? 0 : compare(with, &back);
+	check->rewritten = differ ? find_rewritten(m, i, differ, with, &back) : 0;
+	check->lost = differ & ~check->rewritten;
+	check->is_known = true;
+	return true;
+}
+
 uint32_t model_lost(struct model *m, size_t i, struct regs *left_with)
 {
-	struct regs left, back;
-
 	if (left_with)
 		memset(left_with, 0, sizeof(*left_with));
-	if (i >= m->n_swaps || !m->swaps[i].arrival || m->own->checks[i].before < 0)
-		return 0;
-	struct swap_check *check = &m->own->checks[i];
-	if (check->is_known && (!left_with || !check->lost))
-		return check->lost;
-	if (check->is_known && m->own->left_swap == (ptrdiff_t)i) {
-		*left_with = m->own->left_with;
-		return check->lost;
-	}
-	if (!model_regs_at(m, m->swaps[check->before].entry, &left) || !model_regs_at(m, m->swaps[i].arrival, &back))
-		return 0;
-	left.r[REG_RSP] += 8; /* as it is once the call has returned */
-	check->is_known = true;
-	check->lost = is_entry_of_new(m, back.r[REG_RIP]) ? 0 : compare(&left, &back);
-	m->own->left_with = left;
-	m->own->left_swap = (ptrdiff_t)i;
-	if (left_with)
-		*left_with = left;
-	return check->lost;
+	return check_swap(m, i, left_with) ? m->own->checks[i].lost : 0;
+}
+
+uint32_t model_rewritten(struct model *m, size_t i)
+{
+	return check_swap(m, i, NULL) ? m->own->checks[i].rewritten : 0;
 }

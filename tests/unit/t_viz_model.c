@@ -321,6 +321,7 @@ static void exec_view(void)
 	CHECK(exec_view_read(&alice, FAKE_SLOT_HI - 16, two, 16));
 	CHECK_EQ(two[1], 0xb0000 + 0x1000 + FAKE_SAVED - 8);
 	CHECK_EQ(memory_set_word(&m->state.memory, FAKE_SLOT_HI - FAKE_SAVED - 8, 1), 0); /* bob's */
+	CHECK_EQ(memory_set_word(&m->state.memory, FAKE_BUFFER(1) - 8, 2), 0); /* in front of alice's */
 	CHECK(exec_view_read(&bob, FAKE_SLOT_HI - FAKE_SAVED - 8, &value, 8));
 	CHECK(!exec_view_read(&alice, FAKE_SLOT_HI - FAKE_SAVED - 8, &value, 8));
 	CHECK(!exec_view_read(&alice, UINT64_MAX - 2, &value, 8));
@@ -371,6 +372,31 @@ static void lost_by_itself(void)
 	CHECK_EQ(m->n_swaps, 4);
 	for (size_t i = 0; i < 4; i++)
 		CHECK_EQ(model_lost(m, i, &left), 0);
+	model_free(m);
+}
+
+/* Somebody writes into the context of one who is away: that is not the switch's fault. */
+static void rewritten(void)
+{
+	struct fake f;
+	struct regs left;
+
+	fake_begin(&f, new_path(), 4);
+	fake_swap(&f, FAKE_ALICE);
+	fake_swap(&f, FAKE_MAIN);
+	fake_word(&f, FAKE_CO(FAKE_ALICE) + 8, 0x4711); /* rbp */
+	fake_step(&f, f.regs.r[REG_RIP] + 3, 0);
+	f.saved[FAKE_ALICE].r[REG_RBP] = 0x4711;
+	f.forgets_rbx = true;
+	f.regs.r[REG_RBX] = 0x9999;
+	fake_swap(&f, FAKE_ALICE);
+	fake_end(&f);
+	struct model *m = open_model(path);
+	CHECK_EQ(model_lost(m, 2, &left), 1u << REG_RBX);
+	CHECK_EQ(model_rewritten(m, 2), 1u << REG_RBP);
+	CHECK_EQ(left.r[REG_RBP], 0);
+	CHECK_EQ(model_rewritten(m, 1), 0);
+	CHECK_EQ(model_rewritten(m, 0), 0);
 	model_free(m);
 }
 
@@ -627,6 +653,7 @@ static const struct test_case cases[] = {
 	{ "exec_view", "who is copied out finds its own bytes", exec_view, 0, 0 },
 	{ "lost", "a swap that forgets rbx is told from the others", lost, 0, 0 },
 	{ "lost_by_itself", "a swap with itself loses nothing", lost_by_itself, 0, 0 },
+	{ "rewritten", "a context that was written to is not lost registers", rewritten, 0, 0 },
 	{ "swaps", "from swap to swap, and from event to event", swaps, 0, 0 },
 	{ "changes", "when a word or a register changed", changes, 0, 0 },
 	{ "calls", "from call to call", calls, 0, 0 },
