@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2030,SC2031,SC2154 # stderr is bats' own
+# coviz without a terminal: screens into files, scripts, casts, and what it says when
+# something is wrong.
+
+bats_require_minimum_version 1.5.0
+cd "$BATS_TEST_DIRNAME/.." || exit 1
+B=${B:-build/debug-gcc-O0}
+COVIZ=$PWD/build/coviz
+
+setup_file() {
+	"$COVIZ" record -q -o "$BATS_FILE_TMPDIR/3.cot" -- "$B/lessons/03-coroutine/demo" >/dev/null
+}
+
+setup() {
+	T=$BATS_FILE_TMPDIR/3.cot
+	root=$PWD
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+coviz() {
+	timeout 20 "$COVIZ" "$@" </dev/null
+}
+
+# One line on stderr, with these words; nothing on stdout; this status.
+complains() {
+	local status=$1 words=$2
+	shift 2
+	run --separate-stderr "-$status" coviz "$@"
+	echo "$output$stderr"
+	[ "$output" = "" ]
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+	[[ $stderr == "coviz: "*"$words"* ]]
+}
+
+@test "the same place is the same screen, in each size" {
+	for size in 80x24 120x36 160x48; do
+		coviz "$T" --at switch:3 --size $size --dump txt >a
+		coviz --dump=txt --size $size --at 0 --at switch:3 "$T" >b
+		cmp a b
+		[ "$(wc -l <a)" = "${size#*x}" ]
+		grep -q 'switch 3/' a
+		[ "$(LC_ALL=C.UTF-8 wc -L <a)" -le "${size%x*}" ]
+	done
+}
+
+@test "addresses as places do not depend on where the program lies; as numbers they are numbers" {
+	coviz "$T" --at rsp:1 --dump txt >a
+	grep -q 'rsp.*S1' a
+	coviz "$T" --at rsp:1 --dump txt --addr raw >a
+	grep -q 'rsp.*0x[0-9a-f]\{6\}' a
+}
+
+@test "svg is well-formed and has no reference to elsewhere; dark.svg is dark" {
+	coviz "$T" --at switch:2 --dump svg >a.svg
+	coviz "$T" --at switch:2 --dump b.dark.svg
+	python3 -c 'import sys, xml.dom.minidom as x; [x.parse(f) for f in sys.argv[1:]]' a.svg b.dark.svg
+	[ "$(grep -c 'https*:' a.svg)" = 1 ] # the name of the format
+	grep -q '<rect.*fill="#ffffff"' a.svg
+	! grep -q '<rect.*width="9[0-9]*".*fill="#ffffff"' b.dark.svg
+}
+
+@test "ansi has colours, with --color never or NO_COLOR none" {
+	coviz "$T" --at switch:2 --dump ansi >a
+	grep -q $'\033\[0[0-9;]*;38;5;' a
+	coviz "$T" --at switch:2 --dump ansi --color 8 >a
+	! grep -q $'\033\[0[0-9;]*;38;5;' a
+	grep -q $'\033\[0[0-9;]*;3[0-7]m' a
+	coviz "$T" --at switch:2 --dump ansi --color never >a
+	! grep -q $'\033\[0[0-9;]*;3[0-9]' a
+	NO_COLOR=1 coviz "$T" --at switch:2 --dump ansi >b
+	cmp a b
+}
+
+@test "--ascii: nothing but ASCII" {
+	coviz "$T" --at rsp:2 --ascii --dump txt >a
+	! LC_ALL=C grep -q '[^ -~]' a
+	grep -q '+ 1 coroutines -' a
+}
+
+@test "one pane alone, and the projector" {
+	coviz "$T" --at rsp:2 --zoom registers --size 60x20 --dump txt >a
+	head -1 a | grep -q '3 registers'
+	! grep -q '4 from' a
+	coviz "$T" --at rsp:2 --projector --dump txt >a
+	grep -q '4 from' a
+	! grep -q '7 timeline' a
+}
+
+@test "a script plays keys, checks the screen and writes it" {
+	printf '%s\n' '# on' ']' '3*Right' 'expect switch 1/' 'dump one.txt' ':switch:2' 'dump two.svg' '' 'z # zoom' 'dump -' >keys
+	coviz "$T" --script keys >three.txt
+	grep -q 'switch 1/' one.txt
+	grep -q '<svg' two.svg
+	[ "$(grep -c '^[├└]' three.txt)" = 1 ]
+	printf '] Right\n' | timeout 20 "$COVIZ" "$T" --script - --dump txt | grep -q 'switch 1/'
+	echo 'expect nothing of the kind' >keys
+	run -1 coviz "$T" --script keys
+	[[ $output == *"keys:1: the screen (above) does not show: nothing of the kind"* ]]
+	printf '\nJump\n' >keys
+	complains 2 'keys:2: no key' "$T" --script keys
+	complains 1 'nofile' "$T" --script nofile
+}
+
+@test "a cast is a line of JSON per screen, with a marker at each switch" {
+	printf ']\nRight\n]\nwait 2\nLeft\nsize 80x24\n' >keys
+	coviz "$T" --script keys --cast out.cast
+	python3 - <<-'END'
+		import json
+		head, *events = [json.loads(line) for line in open('out.cast')]
+		assert head['version'] == 2 and (head['width'], head['height']) == (120, 36), head
+		assert [e[0] for e in events] == sorted(e[0] for e in events)
+		marks = [e[2] for e in events if e[1] == 'm']
+		assert marks[0] == 'switch 1: main → walker' and len(marks) == 3, marks
+		assert [e[2] for e in events if e[1] == 'r'] == ['80x24']
+		assert sum(e[1] == 'o' for e in events) == 6
+		assert events[-1][0] > 3
+	END
+}
+
+@test "run without a terminal: the program runs on to the place, and ends with coviz" {
+	coviz run --at switch:2 --dump txt -- "$root/$B/lessons/03-coroutine/demo" >a
+	grep -q 'switch 2/' a
+	grep -q 'live' a
+	coviz run -o kept.cot --at arrive:2 --dump txt --size 80x24 -- "$root/$B/lessons/03-coroutine/demo" >a
+	coviz kept.cot --at switch:1 --dump txt | grep -q 'switch 1/'
+	complains 2 'run what?' run --all
+}
+
+@test "every mistake is one line that says what would be right" {
+	complains 2 'which recording?'
+	complains 2 'unknown option --zomo; there are: --at --size' "$T" --zomo x
+	complains 2 'unknown option -y' "$T" -y
+	complains 2 '--at needs a value' "$T" --at
+	complains 2 'WIDTHxHEIGHT' "$T" --size 12
+	complains 2 'coroutines|code' "$T" --zoom kitchen
+	complains 2 'txt, ansi, svg' "$T" --dump gif
+	complains 2 'one recording at a time' "$T" "$T"
+	complains 2 'for coviz run' --all "$T"
+	complains 2 'this is no terminal; --dump txt' "$T"
+	complains 1 'nowhere' "$T" --at nowhere --dump txt
+	complains 1 'no.cot' no.cot --dump txt
+	echo 'no trace' >text.cot
+	complains 1 'text.cot' text.cot --dump txt
+	complains 1 '/no/such/file.svg' "$T" --dump /no/such/file.svg
+	complains 2 'help about keys' help cooking
+}
+
+@test "help, keys, scripts, version" {
+	run -0 coviz --help
+	[[ $output == *"--at PLACE"* && $output == *"coviz run"* ]]
+	run -0 coviz help keys
+	[[ $output == *"one instruction on"* ]]
+	run -0 coviz help script
+	[[ $output == *"expect TEXT"* ]]
+	run -0 coviz --version
+	[ "$output" = "coviz $(env -u MAKEFLAGS make -s -C "$root" print-VERSION)" ]
+}
