@@ -55,36 +55,36 @@ complains() {
 	coviz "$T" --at switch:2 --dump svg >a.svg
 	coviz "$T" --at switch:2 --dump b.dark.svg
 	python3 -c 'import sys, xml.dom.minidom as x; [x.parse(f) for f in sys.argv[1:]]' a.svg b.dark.svg
-	[ "$(grep -c 'https*:' a.svg)" = 1 ] # the name of the format
+	[ "$(grep -cE 'https?:' a.svg)" = 1 ] # the name of the format
 	grep -q '<rect.*fill="#ffffff"' a.svg
-	! grep -q '<rect.*width="9[0-9]*".*fill="#ffffff"' b.dark.svg
+	run ! grep -q '<rect.*width="9[0-9]*".*fill="#ffffff"' b.dark.svg
 }
 
 @test "ansi has colours, with --color never or NO_COLOR none" {
 	coviz "$T" --at switch:2 --dump ansi >a
 	grep -q $'\033\[0[0-9;]*;38;5;' a
 	coviz "$T" --at switch:2 --dump ansi --color 8 >a
-	! grep -q $'\033\[0[0-9;]*;38;5;' a
+	run ! grep -q $'\033\[0[0-9;]*;38;5;' a
 	grep -q $'\033\[0[0-9;]*;3[0-7]m' a
 	coviz "$T" --at switch:2 --dump ansi --color never >a
-	! grep -q $'\033\[0[0-9;]*;3[0-9]' a
+	run ! grep -q $'\033\[0[0-9;]*;3[0-9]' a
 	NO_COLOR=1 coviz "$T" --at switch:2 --dump ansi >b
 	cmp a b
 }
 
 @test "--ascii: nothing but ASCII" {
 	coviz "$T" --at rsp:2 --ascii --dump txt >a
-	! LC_ALL=C grep -q '[^ -~]' a
+	run ! env LC_ALL=C grep -q '[^ -~]' a
 	grep -q '+ 1 coroutines -' a
 }
 
 @test "one pane alone, and the projector" {
 	coviz "$T" --at rsp:2 --zoom registers --size 60x20 --dump txt >a
 	head -1 a | grep -q '3 registers'
-	! grep -q '4 from' a
+	run ! grep -q '4 from' a
 	coviz "$T" --at rsp:2 --projector --dump txt >a
 	grep -q '4 from' a
-	! grep -q '7 timeline' a
+	run ! grep -q '7 timeline' a
 }
 
 @test "a script plays keys, checks the screen and writes it" {
