@@ -37,7 +37,7 @@ static const struct row rows[] = {
 	{ 110, INT_MAX, 28, 37, 4, 0, { { VIEW_TIMELINE, 80, NOT }, { VIEW_OUTPUT, 40, NOT }, NO_CELL } },
 	{ 110, INT_MAX, 18, 27, 2, 0, { { VIEW_TIMELINE, 80, NOT }, { VIEW_OUTPUT, 40, NOT }, NO_CELL } },
 	/* 80 columns */
-	{ 54, 109, 0, INT_MAX, 0, 10, { { VIEW_CODE, 44, NOT }, { VIEW_REGISTERS, 37, NOT }, NO_CELL } },
+	{ 54, 109, 0, INT_MAX, 0, 11, { { VIEW_CODE, 44, NOT }, { VIEW_REGISTERS, 37, NOT }, NO_CELL } },
 	{ 74, 109, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 28, NOT }, { VIEW_STACK_B, 28, NOT }, { VIEW_COROUTINES, 25, VIEW_BUFFER } } },
 	{ 54, 73, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 1, VIEW_COROUTINES }, { VIEW_STACK_B, 1, VIEW_BUFFER }, NO_CELL } },
 	{ 54, 109, 34, INT_MAX, 0, 6, { { VIEW_BUFFER, 3, VIEW_COROUTINES }, { VIEW_OUTPUT, 2, NOT }, NO_CELL } },
@@ -116,7 +116,7 @@ static int sentence_lines(int w, int h, const struct ui *ui)
 {
 	if (ui->is_big)
 		return h < 14 ? 1 : 3;
-	return h < 16 ? 1 : w < 60 && h >= 24 ? 3 : 2;
+	return h < 10 || (h < 16 && w >= 80) ? 1 : w < 60 && h >= 24 ? 3 : 2;
 }
 
 /* Is the pane with the focus on the screen? Not all have a place, or somebody to take it from. */

@@ -160,6 +160,11 @@ static void how_many(void)
 	CHECK_EQ(shown(120, 36), 8);
 	CHECK_EQ(shown(80, 24), 6);
 	CHECK_EQ(shown(20, 5), 1);
+	/* rip and all that a switch saves, without scrolling */
+	struct ui ui = { .focus = VIEW_CODE };
+	struct arrangement a;
+	arrange(80, 24, &ui, &a);
+	CHECK(a.view[VIEW_REGISTERS].h - 2 >= 8);
 	CHECK_EQ(shown(19, 5), 0);
 }
 
