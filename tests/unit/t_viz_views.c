@@ -152,6 +152,7 @@ static void contexts(void)
 	draw(m, VIEW_REGISTERS, 60, 24);
 	CHECK(strstr(line_text(line_with("*rbx")), "0x3a13 ~ 0xb0b") != NULL);
 	CHECK(strstr(line_text(line_with("*rbx")), " 0x3a13   ") != NULL);
+	CHECK(strstr(line_text(line_with("*r12")), "=0 ") != NULL); /* as the CPU has it */
 	CHECK_SHOWS("S0 saved");
 	CHECK_SHOWS("S1 saved");
 	model_free(m);
@@ -174,9 +175,11 @@ static void lost(void)
 	model_seek(m, T_COPY); /* the next swap is far away, and rbx is as it was */
 	draw(m, VIEW_REGISTERS, 60, 24);
 	CHECK_SHOWS("LOST");
-	model_seek(m, T_SAVED); /* the program has put another value there */
-	draw(m, VIEW_REGISTERS, 60, 24);
-	CHECK_SHOWS_NOT("LOST");
+	for (uint64_t t = T_HALF; t <= T_SAVED; t++) {
+		model_seek(m, t); /* the program has put another value there */
+		draw(m, VIEW_REGISTERS, 60, 24);
+		CHECK_SHOWS_NOT("LOST");
+	}
 	model_free(m);
 }
 
@@ -235,6 +238,25 @@ static void copied_out(void)
 	draw(m, VIEW_STACK_A, 60, 20);
 	CHECK_SHOWS("0xb0b020");
 	CHECK_SHOWS_NOT("copied out");
+	/* a word of the buffer has changed: it is one of the stack that will be */
+	model_seek(m, T_SAVED);
+	ui.pinned = ALICE;
+	draw(m, VIEW_STACK_A, 60, 20);
+	CHECK(cell_of(line_with("0xc0ffee"), "0xc0ffee")->style & STYLE_CHANGED);
+	CHECK(!(cell_of(line_with("0xa11ce040"), "0xa11ce040")->style & STYLE_CHANGED));
+	model_free(m);
+}
+
+/* Two have the same stack, and neither is copied out: bob has not begun. */
+static void anothers_rsp(void)
+{
+	struct model *m = story_at(T_ALICE);
+
+	ui.pinned = BOB;
+	draw(m, VIEW_STACK_A, 60, 20);
+	CHECK(strstr(line_text(line_with("(rsp)")), "-0x30 ") != NULL);
+	CHECK_SHOWS("-0x40 ");
+	CHECK_SHOWS_NOT("rsp~");
 	model_free(m);
 }
 
@@ -325,6 +347,9 @@ static void timeline(void)
 
 		CHECK_EQ(c->ch == 0x2501, strstr(line_text(y), m->current == MAIN ? "S0 main" : "S2 bob") != NULL);
 	}
+	model_seek(m, T_SAVED);
+	draw(m, VIEW_TIMELINE, 100, 8);
+	CHECK_EQ(grid.cells[(4 + 1) * grid.w + cursor_column()].ch, 's');
 	model_seek(m, UINT64_MAX);
 	draw(m, VIEW_TIMELINE, 100, 8);
 	CHECK(cursor_column() >= 99);
@@ -370,6 +395,10 @@ static void code(void)
 	CHECK_SHOWS("ret");
 	views[VIEW_CODE]->title(m, &ui, title, sizeof title);
 	CHECK(strstr(title, "memcpy_in_story") != NULL);
+	model_seek(m, T_HALF);
+	draw(m, VIEW_CODE, 80, 12);
+	CHECK_EQ(grid.cells[(line_with("+0x0 ") + 1) * grid.w + 1].ch, 0x2022);
+	CHECK_EQ(grid.cells[(line_with("+0x4 ") + 1) * grid.w + 1].ch, 0x25b6);
 	model_free(m);
 	m = open_story(STORY_WITHOUT_CODE);
 	model_seek(m, T_START);
@@ -415,6 +444,9 @@ static void windows(void)
 	ui.scroll[0] = 0;
 	ui.cursor[0] = 95;
 	CHECK_EQ(view_window(&ui, 0, 100, 10, 20), 86);
+	ui.cursor[0] = 30;
+	ui.scroll[0] = 0;
+	CHECK_EQ(view_window(&ui, 0, 100, 10, 20), 21);
 	ui.cursor[0] = 1000;
 	CHECK_EQ(view_window(&ui, 0, 100, 10, 20), 90);
 	CHECK_EQ(ui.cursor[0], 99);
@@ -580,6 +612,7 @@ static const struct test_case cases[] = {
 	{ "collapsed", "long runs of words are left out when there is no room, but not what registers point to", collapsed, 0,
 	  NULL },
 	{ "copied_out", "a stack that is copied out is shown from its save_buffer", copied_out, 0, NULL },
+	{ "anothers_rsp", "rsp is not marked on the stack of one who shares it and does not run", anothers_rsp, 0, NULL },
 	{ "buffer", "the save_buffer beside the live stack, with the bytes that differ", buffer, 0, NULL },
 	{ "copying", "how much of a copy is done", copying, 0, NULL },
 	{ "not_shared", "contexts without an environment: registers, and nothing to copy", not_shared, 0, NULL },

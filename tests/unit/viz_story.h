@@ -215,8 +215,8 @@ static void save(struct story *s)
 		put_word(s, BUFFER + at, at < SAVED / 2 ? value : 0x5a5a5a5a5a5a5a5aUL);
 	}
 	s->regs.r[REG_RIP] += 3;
-	go_to(s, MAIN_HI - MAIN_SP);
 	s->regs.r[REG_RBX] = 0x77;
+	go_to(s, MAIN_HI - MAIN_SP);
 	for (uint64_t at = SAVED / 2; at < SAVED; at += 8)
 		put_word(s, BUFFER + at, SAVED - at == 0x20 ? 0xc0ffee : 0xa11ce000 + SAVED - at);
 	put_word(s, STACKS + 0x40 + 32, SAVED);
