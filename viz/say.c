@@ -6,6 +6,8 @@
  */
 #include "say.h"
 
+#include <string.h>
+
 #include "sentence.h"
 
 /* "in f, on alice's stack" */
@@ -44,6 +46,25 @@ static void say_gap(struct sentence *s)
 		    who(m, m->current), to.text);
 }
 
+/* The bytes of the instruction are in no file, or are none that can be decoded. */
+static void say_unknown(struct sentence *s)
+{
+	uint64_t rip = reg_before(s->m, REG_RIP);
+	size_t n;
+	const struct trace_map *maps = trace_maps(s->m->trace, &n);
+	struct words w;
+	uint8_t byte;
+
+	if (s->m->symbols && symbols_code(s->m->symbols, rip, &byte, 1))
+		add(s, "An instruction that cannot be decoded, in %s, was executed", value_words(s->m, rip, &w));
+	else
+		add(s, "An instruction whose code is in no file was executed");
+	for (size_t i = 0; i < n; i++)
+		if (rip >= maps[i].lo && rip < maps[i].hi && strcmp(maps[i].path, "[vdso]") == 0)
+			add(s, " (in the vdso: a few functions of the kernel that run in the process)");
+	add(s, add_changed(s, ":") ? "." : ": no register that is recorded has changed.");
+}
+
 char *say(struct model *m, char *text, size_t len)
 {
 	struct sentence s = { m, text, len, 0 };
@@ -63,7 +84,7 @@ char *say(struct model *m, char *text, size_t len)
 	if (m->state.flags & STEP_IS_GAP)
 		say_gap(&s);
 	else if (m->done.len == 0)
-		add(&s, "An instruction was executed that cannot be decoded.");
+		say_unknown(&s);
 	else if (!say_switching(&s))
 		say_instruction(&s);
 	if ((swap = event_at(m, EVENT_SWAP)) && swap->who == swap->other)

@@ -116,22 +116,55 @@ const struct trace_event *event_at(const struct model *m, enum event_kind kind)
 	return NULL;
 }
 
-/* Registers that were not brought back. */
+/* Has somebody written to register @r in the context of @number since it left? */
+static bool was_rewritten(struct model *m, uint32_t number, enum reg r)
+{
+	const struct exec *e = model_exec(m, number);
+	uint64_t place = e && m->layout ? layout_ctx_field(m->layout, e->trace->ctx, r) : 0, value;
+	ptrdiff_t left = m->swap - 1;
+
+	while (left >= 0 && m->swaps[left].from != number)
+		left--;
+	if (!place || left < 0 || !bytes_now(m, place, 8, &value) || value != reg_now(m, r))
+		return false;
+	return model_word_change(m, m->t, place, -1) > m->swaps[left].hands && m->swaps[left].hands;
+}
+
+/* Those of the registers @which that were (not) rewritten meanwhile. */
+static void add_registers(struct sentence *s, uint32_t which, const struct regs *left)
+{
+	struct words was, is;
+
+	for (int r = 0, n = 0; r < N_REGS; r++)
+		if (which & UINT32_C(1) << r)
+			add(s, "%s %s (%s → %s)", n++ ? "," : "", reg_names[r], value_words(s->m, left->r[r], &was),
+			    value_words(s->m, reg_now(s->m, (enum reg)r), &is));
+	add(s, ".");
+}
+
+/* Registers that do not come back as they were. */
 static void say_lost(struct sentence *s)
 {
 	struct model *m = s->m;
 	struct regs left;
-	uint32_t lost;
-	struct words was, is;
+	uint32_t lost, rewritten = 0;
 
 	if (m->swap < 0 || m->swaps[m->swap].arrival != m->t || !(lost = model_lost(m, (size_t)m->swap, &left)))
 		return;
-	add(s, "%s is back, but the switch has lost", who(m, m->swaps[m->swap].to));
-	for (int r = 0, n = 0; r < N_REGS; r++)
-		if (lost & UINT32_C(1) << r)
-			add(s, "%s %s (%s → %s)", n++ ? "," : "", reg_names[r], value_words(m, left.r[r], &was),
-			    value_words(m, reg_now(m, (enum reg)r), &is));
-	add(s, ".");
+
+	uint32_t to = m->swaps[m->swap].to;
+
+	for (int r = 0; r < N_REGS; r++)
+		if (lost & UINT32_C(1) << r && was_rewritten(m, to, (enum reg)r))
+			rewritten |= UINT32_C(1) << r;
+	if (lost & ~rewritten) {
+		add(s, "%s is back, but the switch has lost", who(m, to));
+		add_registers(s, lost & ~rewritten, &left);
+	}
+	if (rewritten) {
+		add(s, "%sWhile %s was away, its context got another", lost & ~rewritten ? " " : "", who(m, to));
+		add_registers(s, rewritten, &left);
+	}
 }
 
 bool say_events(struct sentence *s)

@@ -231,8 +231,7 @@ static bool starts_with(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* Which registers have changed, rip and flags aside. Returns how many. */
-static int add_changed(struct sentence *s)
+int add_changed(struct sentence *s, const char *before)
 {
 	const struct model *m = s->m;
 	struct words a, b;
@@ -241,7 +240,7 @@ static int add_changed(struct sentence *s)
 	for (int r = 0; r < N_REGS; r++) {
 		if (r == REG_RIP || r == REG_EFLAGS || reg_before(m, (enum reg)r) == reg_now(m, (enum reg)r))
 			continue;
-		add(s, "%s %s %s → %s", n++ ? "," : "", reg_names[r], value_words(m, reg_before(m, (enum reg)r), &a),
+		add(s, "%s %s %s → %s", n++ ? "," : before, reg_names[r], value_words(m, reg_before(m, (enum reg)r), &a),
 		    value_words(m, reg_now(m, (enum reg)r), &b));
 	}
 	return n;
@@ -291,7 +290,7 @@ static void say_any(struct sentence *s)
 		return;
 	}
 	add(s, "%s:", m->done.text);
-	if (!add_changed(s)) {
+	if (!add_changed(s, "")) {
 		if (starts_with(m->done.text, "nop") || starts_with(m->done.text, "endbr"))
 			add(s, " nothing happens here");
 		else if (result_register(&m->done) != REG_NONE)

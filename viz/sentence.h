@@ -54,6 +54,8 @@ static inline uint64_t reg_now(const struct model *m, enum reg r)
 	return m->state.regs.r[r];
 }
 
+/* Which registers have changed, rip and flags aside, after @before. Returns how many. */
+int add_changed(struct sentence *s, const char *before);
 /* say_insn.c: what the instruction has done. */
 void say_instruction(struct sentence *s);
 /* say_switch.c: the same, where a context or a save_buffer is involved. False: it is not. */

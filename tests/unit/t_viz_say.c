@@ -245,6 +245,10 @@ static void damage(void)
 	CHECK(strstr(text, " → "));
 	CHECK(strstr(text, "main goes on where it left off"));
 	CHECK(m->swaps[m->swap].arrival == t);
+	/* This one is no fault of the switch. */
+	expect(m, 1, "While other was away, its context got another r12 (");
+	CHECK(strstr(text, "→ 0x1234). The jump to "));
+	CHECK(!strstr(text, "lost"));
 	model_free(m);
 }
 

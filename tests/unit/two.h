@@ -59,8 +59,11 @@ static int two_traced(void)
 	coctx_make(&there, other_stack + TWO_STACK, other_body, NULL, (const struct coctx *const *)&link_of_there);
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 	raise(SIGSTOP);
-	for (int i = 0; i < TWO_TURNS; i++)
+	for (int i = 0; i < TWO_TURNS; i++) {
+		if (i == TWO_TURNS - 1)
+			there.r12 = (void *)0x1234; /* which `there` does not use */
 		caller_of_swap();
+	}
 	return 0;
 }
 
