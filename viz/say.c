@@ -6,8 +6,6 @@
  */
 #include "say.h"
 
-#include <string.h>
-
 #include "sentence.h"
 
 /* "in f, on alice's stack" */
@@ -50,18 +48,13 @@ static void say_gap(struct sentence *s)
 static void say_unknown(struct sentence *s)
 {
 	uint64_t rip = reg_before(s->m, REG_RIP);
-	size_t n;
-	const struct trace_map *maps = trace_maps(s->m->trace, &n);
 	struct words w;
 	uint8_t byte;
 
 	if (s->m->symbols && symbols_code(s->m->symbols, rip, &byte, 1))
 		add(s, "An instruction that cannot be decoded, in %s, was executed", value_words(s->m, rip, &w));
 	else
-		add(s, "An instruction whose code is in no file was executed");
-	for (size_t i = 0; i < n; i++)
-		if (rip >= maps[i].lo && rip < maps[i].hi && strcmp(maps[i].path, "[vdso]") == 0)
-			add(s, " (in the vdso: a few functions of the kernel that run in the process)");
+		add(s, "An instruction whose code is in no file (but in the kernel's vdso, perhaps) was executed");
 	add(s, add_changed(s, ":") ? "." : ": no register that is recorded has changed.");
 }
 
