@@ -116,21 +116,7 @@ const struct trace_event *event_at(const struct model *m, enum event_kind kind)
 	return NULL;
 }
 
-/* Has somebody written to register @r in the context of @number since it left? */
-static bool was_rewritten(struct model *m, uint32_t number, enum reg r)
-{
-	const struct exec *e = model_exec(m, number);
-	uint64_t place = e && m->layout ? layout_ctx_field(m->layout, e->trace->ctx, r) : 0, value;
-	ptrdiff_t left = m->swap - 1;
-
-	while (left >= 0 && m->swaps[left].from != number)
-		left--;
-	if (!place || left < 0 || !bytes_now(m, place, 8, &value) || value != reg_now(m, r))
-		return false;
-	return model_word_change(m, m->t, place, -1) > m->swaps[left].hands && m->swaps[left].hands;
-}
-
-/* Those of the registers @which that were (not) rewritten meanwhile. */
+/* Of each register in @which: what it was, what it is. */
 static void add_registers(struct sentence *s, uint32_t which, const struct regs *left)
 {
 	struct words was, is;
@@ -147,22 +133,18 @@ static void say_lost(struct sentence *s)
 {
 	struct model *m = s->m;
 	struct regs left;
-	uint32_t lost, rewritten = 0;
+	uint32_t lost, rewritten;
 
-	if (m->swap < 0 || m->swaps[m->swap].arrival != m->t || !(lost = model_lost(m, (size_t)m->swap, &left)))
+	if (m->swap < 0 || m->swaps[m->swap].arrival != m->t)
 		return;
-
-	uint32_t to = m->swaps[m->swap].to;
-
-	for (int r = 0; r < N_REGS; r++)
-		if (lost & UINT32_C(1) << r && was_rewritten(m, to, (enum reg)r))
-			rewritten |= UINT32_C(1) << r;
-	if (lost & ~rewritten) {
-		add(s, "%s is back, but the switch has lost", who(m, to));
-		add_registers(s, lost & ~rewritten, &left);
+	lost = model_lost(m, (size_t)m->swap, &left);
+	rewritten = model_rewritten(m, (size_t)m->swap);
+	if (lost) {
+		add(s, "%s is back, but the switch has lost", who(m, m->swaps[m->swap].to));
+		add_registers(s, lost, &left);
 	}
 	if (rewritten) {
-		add(s, "%sWhile %s was away, its context got another", lost & ~rewritten ? " " : "", who(m, to));
+		add(s, "%sWhile %s was away, its context got another", lost ? " " : "", who(m, m->swaps[m->swap].to));
 		add_registers(s, rewritten, &left);
 	}
 }
