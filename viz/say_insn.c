@@ -200,6 +200,11 @@ static void say_syscall(struct sentence *s)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if ((uint64_t)names[i].number == number)
 			name = names[i].name;
+	if (number == SYS_rt_sigreturn) {
+		add(s, "The signal's handler has ended: on with what it had interrupted, at %s.",
+		    value_words(m, reg_now(m, REG_RIP), &w));
+		return;
+	}
 	if (name)
 		add(s, "The kernel has done %s", name);
 	else

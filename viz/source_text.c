@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The text of source files, by lines, read at the first use. */
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "modules.h"
 #include "symbols.h"
@@ -38,18 +39,20 @@ enum { MAX_SOURCE = 16 << 20 };
 static char *read_file(const char *path, size_t *len, time_t *changed_at)
 {
 	struct stat st;
-	FILE *f = fopen(path, "re");
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would have us wait */
 	char *bytes = NULL;
+	ssize_t n;
 
-	if (!f)
+	if (fd < 0)
 		return NULL;
-	if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) && st.st_size < MAX_SOURCE
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < MAX_SOURCE
 	    && (bytes = malloc((size_t)st.st_size + 1))) {
-		*len = fread(bytes, 1, (size_t)st.st_size, f);
+		n = read(fd, bytes, (size_t)st.st_size);
+		*len = n > 0 ? (size_t)n : 0;
 		bytes[*len] = 0;
 		*changed_at = st.st_mtime;
 	}
-	fclose(f);
+	close(fd);
 	return bytes;
 }
 

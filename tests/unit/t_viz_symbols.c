@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "../../viz/symbols.h"
 #include "two.h"
@@ -178,6 +179,10 @@ static void no_files(void)
 	symbols_add_map(s, "[vdso]", 0x5000, 0x6000, 0);
 	symbols_add_map(s, "/dev/zero", 0x7000, 0x8000, 0);
 	symbols_add_map(s, "/", 0x9000, 0xa000, 0);
+	char pipe_path[] = "/tmp/t_viz_pipe.XXXXXX";
+
+	CHECK(mkdtemp(pipe_path) && rmdir(pipe_path) == 0 && mkfifo(pipe_path, 0600) == 0);
+	symbols_add_map(s, pipe_path, 0xa000, 0xb000, 0);
 	symbols_ready(s);
 	for (uint64_t addr = 0x800; addr < 0xb000; addr += 0x800) {
 		CHECK(!symbol_at(s, addr, &found));
@@ -185,7 +190,9 @@ static void no_files(void)
 		CHECK_EQ(strncmp(symbol_text(s, addr, text, sizeof text), "0x", 2), 0);
 	}
 	CHECK(!symbol_named(s, "main", &found));
+	CHECK(source_text(s, pipe_path) == NULL);
 	symbols_free(s);
+	unlink(pipe_path);
 	close(fd);
 	unlink(path);
 }
