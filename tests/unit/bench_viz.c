@@ -137,7 +137,7 @@ static void time_model(struct rng *r)
 	TIME("line before", 500, at = rng_next(r) % (last + 1), model_next_line(m, at, -1));
 	TIME("next line, over calls", 500, at = rng_next(r) % (last + 1), model_next_over(m, at, 1));
 	TIME("next call", 500, at = rng_next(r) % (last + 1), model_next_call(m, at, 1));
-	TIME("find a function: there is none", 5, , model_find_function(m, last, "abort", -1));
+	TIME("find a function: there is none", 5, , model_find_function(m, last, "main", -1));
 	grid_free(&grid);
 	app_free(&app);
 	model_free(m);
