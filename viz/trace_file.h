@@ -21,7 +21,7 @@ struct trace {
 	int fd;
 	const uint8_t *bytes; /* the file, mapped */
 	uint64_t size, at;    /* at: of the first chunk not yet read */
-	bool is_live, has_end;
+	bool is_live, has_end, is_gone;
 
 	struct trace_chunk *chunks;   /* ascending; each STEPS goes on where the chunk before ended */
 	size_t n_chunks, room_chunks;
@@ -59,6 +59,11 @@ bool trace_read_map(struct trace *t, struct in *in);
 bool trace_read_exec(struct trace *t, struct in *in);
 bool trace_read_events(struct trace *t, struct in *in, uint32_t n);
 bool trace_read_output(struct trace *t, struct in *in, uint64_t step);
+
+/* Is the file still as long as it was? If somebody has cut it, to read the map would be
+ * a SIGBUS. (Between this look and the reading it may still happen: to one who writes
+ * over a trace that is being looked at.) */
+bool trace_is_there(struct trace *t);
 
 /* Note what is wrong. */
 void trace_note_damage(struct trace *t, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -170,6 +170,18 @@ static int map_file(struct trace *t)
 	return 0;
 }
 
+bool trace_is_there(struct trace *t)
+{
+	struct stat st;
+
+	if (fstat(t->fd, &st) == 0 && (uint64_t)st.st_size >= t->size)
+		return true;
+	if (!t->is_gone)
+		trace_note_damage(t, "the file has been cut while it was open");
+	t->is_gone = true;
+	return false;
+}
+
 /* NULL and *@why: what is wrong with the file named @path. */
 static struct trace *refuse(struct trace *t, char **why, const char *path, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -243,7 +255,7 @@ uint64_t trace_refresh(struct trace *t)
 	uint64_t before = t->last;
 
 	t->is_live = true;
-	if (map_file(t) == 0)
+	if (trace_is_there(t) && map_file(t) == 0)
 		read_chunks(t);
 	return t->last - before;
 }

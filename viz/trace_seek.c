@@ -164,6 +164,10 @@ int trace_seek(struct trace *t, struct trace_state *s, uint64_t step)
 	}
 	if (s->is_valid && s->step == step)
 		return 0;
+	if (!trace_is_there(t)) {
+		errno = EBADMSG;
+		return -1;
+	}
 	errno = 0;
 	if (go(t, s, step))
 		return 0;
@@ -228,6 +232,8 @@ int trace_scan(struct trace *t, uint64_t from, uint64_t to, trace_scan_fn *fn, v
 	size_t k = keyframes_below(t, from, true); /* not 0: the first is that of state 0 */
 	int result = 0;
 
+	if (!trace_is_there(t))
+		return 0;
 	for (k--; !result && s.next <= s.to;) {
 		uint64_t first = t->chunks[t->keyframes[k]].first, goal = s.next;
 		if (first > s.to)

@@ -720,6 +720,25 @@ static void recorded_again(void)
 	trace_free(t);
 }
 
+/* Somebody empties the file that a viewer has open: no SIGBUS. */
+static void cut_while_open(void)
+{
+	struct trace_state s = { 0 };
+	uint64_t last = UINT64_MAX;
+
+	write_program(new_path(), 7, 3000);
+	struct trace *t = open_trace(path);
+	CHECK_EQ(trace_seek(t, &s, 100), 0);
+	CHECK_EQ(truncate(path, 0), 0);
+	CHECK_FAILS(trace_seek(t, &s, 2999), -1, EBADMSG);
+	CHECK(s.is_valid && s.step == 100);
+	CHECK_EQ(trace_scan(t, 0, 3000, count_states, &last), 0);
+	CHECK_EQ(trace_refresh(t), 0);
+	CHECK(strstr(trace_damage(t), "cut while it was open") != NULL);
+	trace_state_free(&s);
+	trace_free(t);
+}
+
 static const struct test_case cases[] = {
 	{ "forward", "every state comes back as it was written", forward, 0, 0 },
 	{ "seek", "a seek from anywhere is what stepping would have come to", seek, 0, 0 },
@@ -734,6 +753,7 @@ static const struct test_case cases[] = {
 	{ "refused", "what is no trace is refused with a reason", refused, 0, 0 },
 	{ "full", "a full disk is an error, and stays one", full, 0, 0 },
 	{ "recorded_again", "a trace that is recorded again while it is open", recorded_again, 0, 0 },
+	{ "cut_while_open", "a trace that is emptied while it is open", cut_while_open, 0, 0 },
 	{ "size", "100 000 steps take less than 5 MB", size, 0, 0 },
 };
 
