@@ -21,6 +21,8 @@ struct look {
 	read_fn *read;
 	void *arg;
 	struct co_table *t;
+	uint64_t at, len;    /* the struct whose bytes are here, read at once */
+	uint8_t bytes[512];
 };
 
 /* Only the first problem is kept: the others often follow from it. */
@@ -42,12 +44,24 @@ static bool read_pointer(struct look *k, uint64_t addr, uint64_t *value)
 	return k->read(k->arg, addr, value, sizeof(*value));
 }
 
+/* Keep the @len bytes at @at for read_field, which asks for many of them. If they cannot
+ * be read at once, some of them may. */
+static void read_ahead(struct look *k, uint64_t at, uint64_t len)
+{
+	k->at = at;
+	k->len = len <= sizeof(k->bytes) && k->read(k->arg, at, k->bytes, len) ? len : 0;
+}
+
 /* The number in @field of the struct at @base. */
 static bool read_field(struct look *k, uint64_t base, enum layout_field field, uint64_t *value)
 {
-	uint32_t size = k->l->size[field];
+	uint32_t offset = k->l->offset[field], size = k->l->size[field];
 
 	*value = 0;
+	if (base == k->at && offset + size <= k->len) {
+		memcpy(value, k->bytes + offset, size > 8 ? 8 : size);
+		return true;
+	}
 	return k->read(k->arg, base + k->l->offset[field], value, size > 8 ? 8 : size);
 }
 
@@ -158,6 +172,7 @@ static void read_co(struct look *k, uint64_t co, bool is_main)
 	info->co = co;
 	info->ctx = co + k->l->offset[L_CO_CTX];
 	info->is_main = is_main;
+	read_ahead(k, co, k->l->size[L_CO]);
 	bool is_whole = read_field(k, co, L_CO_ID, &id) && read_field(k, co, L_CO_STATE, &state) &&
 			read_field(k, co, L_CO_STACK, &info->stack) && read_field(k, co, L_CO_RESUMER, &info->resumer) &&
 			read_field(k, co, L_CO_LINK, &info->link) && read_field(k, co, L_CO_ENV, &info->env) &&
@@ -250,7 +265,7 @@ static void make_index(struct look *k)
 
 void co_table_read(struct co_table *t, const struct layout *l, int tid, read_fn *read, void *arg)
 {
-	struct look k = { l, read, arg, t };
+	struct look k = { .l = l, .read = read, .arg = arg, .t = t };
 
 	t->n = 0;
 	t->running = t->env = 0;
