@@ -97,7 +97,6 @@ static bool describe_field(const struct model *m, const struct exec *e, const ch
 static bool describe_struct(const struct model *m, const struct exec *e, uint64_t value, char *text, size_t len)
 {
 	const struct co_info *info = e->info;
-	uint64_t first = info ? e->hi - info->save_len : 0;
 
 	/* The context comes first in struct co: an address that is both is the coroutine's. */
 	if (m->layout && m->layout->has_coroutines && e->trace->co == value && value)
@@ -109,8 +108,12 @@ static bool describe_struct(const struct model *m, const struct exec *e, uint64_
 		return true;
 	if (!info || !info->save_len || value < info->save_buffer || value - info->save_buffer >= info->save_len)
 		return false;
-	snprintf(text, len, "%s's save_buffer+0x%" PRIx64 " (top-0x%" PRIx64 ")", e->name, value - info->save_buffer,
-		 e->hi - (first + (value - info->save_buffer)));
+	uint64_t inside = value - info->save_buffer;
+	if (inside)
+		snprintf(text, len, "%s's save_buffer+0x%" PRIx64 " (top-0x%" PRIx64 ")", e->name, inside,
+			 info->save_len - inside);
+	else
+		snprintf(text, len, "%s's save_buffer (top-0x%" PRIx64 ")", e->name, info->save_len);
 	return true;
 }
 
