@@ -81,7 +81,10 @@ static void find_stack(const struct model *m, struct exec *e)
 	e->hi = e->trace->hi;
 	if (e->info && e->info->hi) {
 		e->lo = e->info->lo;
-		e->hi = e->info->hi;
+		/* Of main's stack, what the program uses: above it lie its arguments and its
+		 * environment, which are others in every run. */
+		if (!e->info->is_main || e->hi <= e->lo || e->hi > e->info->hi)
+			e->hi = e->info->hi;
 	}
 	if (e->is_on_cpu)
 		e->rsp = m->state.regs.r[REG_RSP];
