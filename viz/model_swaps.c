@@ -126,7 +126,8 @@ static uint32_t compare(const struct regs *left, const struct regs *back)
 
 /* Of the registers @differ, those that the context had right once it was saved, and that
  * were brought back as the context had them later. Reads memory at two states. */
-static uint32_t find_rewritten(struct model *m, size_t i, uint32_t differ, const struct regs *left, const struct regs *back)
+static uint32_t find_rewritten(struct model *m, size_t i, uint32_t differ, const struct regs *left,
+			       const struct regs *back)
 {
 	const struct swap *away = &m->swaps[m->own->checks[i].before], *again = &m->swaps[i];
 	struct trace_state s = { 0 };
