@@ -196,13 +196,22 @@ is_gone() {
 	program=$(pgrep -x waits -P "$(viewer)")
 	keys ']'
 	sees 'switch 1/.*live'
+	keys C-z # which the program does not hear of
+	sees 'Stopped'
+	keys fg Enter
+	sees 'switch 1/.*live'
 	keys ':arrive:4' Enter
 	sees 'second turn'
 	keys ']'
 	sees 'waiting for the program'
 	keys Left
 	sees 'switch 4/4.*live'
+	keys Home
+	sees '^ 0/[0-9]+ '
+	screen | sed -n '/7 timeline/,$p' | grep -v 'create  x exit' >timeline
+	run ! grep -F '!' timeline
 	keys q
+	keys "echo \$? >rc; echo ended" Enter
 	ended_well 0
 	is_gone "$program"
 }

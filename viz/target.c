@@ -73,6 +73,7 @@ __attribute__((noreturn)) static void become(char *const *argv, bool has_no_inpu
 	signal(SIGCHLD, SIG_DFL);
 	personality(ADDR_NO_RANDOMIZE);
 	if (has_no_input) {
+		setpgid(0, 0); /* nobody types to it: no Ctrl-C and no Ctrl-Z either */
 		int null = open("/dev/null", O_RDONLY);
 		if (null >= 0)
 			dup2(null, 0);
