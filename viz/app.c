@@ -68,11 +68,11 @@ void app_free(struct app *app)
 	app->overlay = NULL;
 }
 
+static const int speed_ms[PLAY_SPEEDS] = { 1600, 800, 400, 200, 100, 50, 25 };
+
 int app_tick_ms(const struct app *app)
 {
-	static const int ms[PLAY_SPEEDS] = { 1600, 800, 400, 200, 100, 50, 25 };
-
-	return app->play ? ms[app->speed] : -1;
+	return app->play ? speed_ms[app->speed] : -1;
 }
 
 void app_overlay(struct app *app, const char *title, char *text)
@@ -354,6 +354,7 @@ static void faster(struct app *app, int by)
 	int speed = app->speed + by;
 
 	app->speed = speed < 0 ? 0 : speed >= PLAY_SPEEDS ? PLAY_SPEEDS - 1 : speed;
+	app_tell(app, "speed: %g instructions a second", 1000.0 / speed_ms[app->speed]);
 }
 
 void app_update(struct app *app, enum command command, const char *argument)

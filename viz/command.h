@@ -69,7 +69,7 @@ enum key {
 	G("Show") \
 	C(CMD_ASM, "Tab", "source or assembly") \
 	C(CMD_PIN, "c", "pin the next coroutine on the left") \
-	C(CMD_DIFF, "d", "save_buffer: compare with the stack") \
+	C(CMD_DIFF, "d", "save_buffer: only the lines that differ") \
 	C(CMD_RAW, "a", "addresses as numbers or as places") \
 	C(CMD_PROJECTOR, "P", "projector: few panes, strong colours") \
 	C(CMD_EXPORT, "x", "write the screen to .svg, .txt, .ansi") \

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cmd_record.h"
@@ -133,11 +134,25 @@ static int run_headless(struct session *s, const struct options *o)
 	return status;
 }
 
+/* As asked for; else the terminal's, if there is one. */
+static void choose_size(const struct options *o, bool is_headless, int *w, int *h)
+{
+	struct winsize size;
+
+	*w = o->w ? o->w : 120;
+	*h = o->h ? o->h : 36;
+	if (!is_headless && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col && size.ws_row) {
+		*w = size.ws_col;
+		*h = size.ws_row;
+	}
+}
+
 static int run_session(struct session *s, const struct options *o)
 {
 	bool is_headless = o->dump || o->script;
-	int w = o->w ? o->w : 120, h = o->h ? o->h : 36, status;
+	int w, h, status;
 
+	choose_size(o, is_headless, &w, &h);
 	if (grid_init(&s->grid, w, h) != 0)
 		return fail(NULL, "no memory");
 	s->grid.is_ascii = o->is_ascii || (!is_headless && strcmp(nl_langinfo(CODESET), "UTF-8") != 0);

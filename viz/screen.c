@@ -17,7 +17,7 @@
 
 #include "keeper.h"
 
-enum { MY_KEYS = 0x1000, N_LOOKS = N_ROLES * 16 };
+enum { MY_KEYS = 0x1000 };
 
 static struct {
 	SCREEN *screen;
@@ -134,15 +134,11 @@ struct input screen_wait(int timeout_ms)
 
 static void choose_palette(enum color color)
 {
-	int colors = color == COLOR_NEVER || !has_colors() ? 0 : color == COLOR_EIGHT ? 8 : COLORS;
+	int colors = 0;
 
-	if (colors)
-		start_color();
-	if (colors && color != COLOR_EIGHT)
-		colors = COLORS;
+	if (color != COLOR_NEVER && has_colors() && start_color() == OK)
+		colors = color == COLOR_EIGHT && COLORS > 8 ? 8 : COLORS;
 	the.palette = colors >= 256 ? PALETTE_256 : colors >= 8 ? PALETTE_8 : PALETTE_MONO;
-	if (color == COLOR_256 && colors)
-		the.palette = PALETTE_256;
 	if (the.palette != PALETTE_MONO)
 		use_default_colors();
 }
