@@ -71,45 +71,46 @@ enum {
 
 /* --- addresses ----------------------------------------------------------------------- */
 
-/* "C1.rbx": a place in the context of one of those who are shown. Others are too many to
- * ask on every draw. */
-static bool context_text(struct model *m, const struct exec *e, uint64_t value, char *text, size_t len)
+/* Where among the structs of @e @value points to: "C1.rbx", "co1", "B1+0x10". */
+static bool struct_text(const struct model *m, const struct exec *e, uint64_t value, char *text, size_t len)
 {
-	uint64_t ctx = e && e->trace ? e->trace->ctx : 0;
+	uint64_t ctx = e->trace ? e->trace->ctx : 0;
 
-	if (!m->layout || ctx == 0 || value < ctx || value - ctx >= layout_ctx_size(m->layout))
-		return false;
-	for (int r = 0; value != ctx && r < N_REGS; r++)
-		if (layout_ctx_field(m->layout, ctx, (enum reg)r) == value) {
-			snprintf(text, len, "C%" PRIu32 ".%s", e->number, reg_names[r]);
-			return true;
-		}
-	if (value == ctx)
-		snprintf(text, len, "C%" PRIu32, e->number);
-	else
-		snprintf(text, len, "C%" PRIu32 "+0x%" PRIx64, e->number, value - ctx);
-	return true;
-}
-
-static bool struct_text(struct model *m, const struct exec *e, uint64_t value, char *text, size_t len)
-{
-	if (!e)
-		return false;
-	if (context_text(m, e, value, text, len))
+	if (m->layout && ctx != 0 && value >= ctx && value - ctx < layout_ctx_size(m->layout)) {
+		snprintf(text, len, value == ctx ? "C%" PRIu32 : "C%" PRIu32 "+0x%" PRIx64, e->number, value - ctx);
+		for (int r = 0; value != ctx && r < N_REGS; r++)
+			if (layout_ctx_field(m->layout, ctx, (enum reg)r) == value)
+				snprintf(text, len, "C%" PRIu32 ".%s", e->number, reg_names[r]);
 		return true;
-	if (e->info && value != 0 && e->info->co == value) {
+	}
+	if (!e->info)
+		return false;
+	if (value != 0 && e->info->co == value) {
 		snprintf(text, len, "co%" PRIu32, e->number);
 		return true;
 	}
-	if (e->info && e->info->save_buffer != 0 && value >= e->info->save_buffer) {
-		uint64_t len_there = e->info->save_len ? e->info->save_len : 1;
+	if (e->info->save_buffer == 0 || value < e->info->save_buffer)
+		return false;
+	if (value - e->info->save_buffer >= (e->info->save_len ? e->info->save_len : 1))
+		return false;
+	snprintf(text, len, "B%" PRIu32 "+0x%" PRIx64, e->number, value - e->info->save_buffer);
+	return true;
+}
 
-		if (value - e->info->save_buffer < len_there) {
-			snprintf(text, len, "B%" PRIu32 "+0x%" PRIx64, e->number, value - e->info->save_buffer);
-			return true;
-		}
+/* Whose struct it is; NULL: nobody's. Of many execs only the first are asked, and the two
+ * who are shown. */
+static const struct exec *struct_of(const struct model *m, uint64_t value, char *text, size_t len)
+{
+	for (int side = 0; side < 2; side++) {
+		const struct exec *e = model_exec(m, side ? m->to : m->from);
+
+		if (e && struct_text(m, e, value, text, len))
+			return e;
 	}
-	return false;
+	for (size_t i = 0; i < m->n_execs && i < ASK_AT_MOST; i++)
+		if (struct_text(m, &m->execs[i], value, text, len))
+			return &m->execs[i];
+	return NULL;
 }
 
 /* "libc.so.6+0x1d2a10": in a file that is mapped, where no symbol is, or right behind its
@@ -210,12 +211,8 @@ static bool symbolic(struct model *m, const struct exec *home, uint64_t value, c
 
 	if (stack_text(m, home, value, text, len))
 		return true;
-	if (struct_text(m, model_exec(m, m->from), value, text, len) ||
-	    struct_text(m, model_exec(m, m->to), value, text, len))
+	if (struct_of(m, value, text, len))
 		return true;
-	for (size_t i = 0; i < m->n_execs && i < ASK_AT_MOST; i++)
-		if (struct_text(m, &m->execs[i], value, text, len))
-			return true;
 	if (m->symbols && symbol_at(m->symbols, value, &found)) {
 		symbol_text(m->symbols, value, text, len);
 		return true;
@@ -241,7 +238,10 @@ char *address_text(struct model *m, const struct ui *ui, uint64_t value, char *t
 int value_role_at(struct model *m, const struct exec *home, uint64_t value)
 {
 	const struct exec *e = stack_of(m, home, value);
+	char text[64];
 
+	if (!e && value >= SMALLEST_ADDRESS)
+		e = struct_of(m, value, text, sizeof text);
 	return e ? exec_role(e->number) : ROLE_TEXT;
 }
 

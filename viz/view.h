@@ -54,7 +54,8 @@ extern const struct view *const views[N_VIEWS];
  * "B1+0x10" (its save_buffer), "co_resume+0x2e", "heap+0x2a0",
  * "libc.so.6+0x1d2a10" (in a file, where no symbol is), or the number. */
 char *address_text(struct model *m, const struct ui *ui, uint64_t value, char *text, size_t len);
-/* The role that colours a value: whose stack it points into; ROLE_TEXT: nobody's. */
+/* The role that colours a value: whose stack, context or buffer it points into; ROLE_TEXT:
+ * nobody's. */
 int value_role(struct model *m, uint64_t value);
 /* The same for a value that @home has: on a shared stack, its addresses are its own. */
 char *address_text_at(struct model *m, const struct ui *ui, const struct exec *home, uint64_t value, char *text, size_t len);

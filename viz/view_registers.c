@@ -137,7 +137,7 @@ static void meaning(struct model *m, const struct ui *ui, uint64_t value, const 
 		return;
 	if (owner != NO_EXEC && !ui->is_raw)
 		snprintf(text, sizeof text, "%s's stack", exec_name(m, owner));
-	else if (value_role(m, value) == ROLE_TEXT || ui->is_raw)
+	else if (owner == NO_EXEC || ui->is_raw)
 		model_describe(m, value, text, sizeof text);
 	if (strcmp(text, shown) != 0)
 		view_column(p, x, y, p.w - x, ROLE_DIM, 0, text);

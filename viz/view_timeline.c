@@ -3,10 +3,10 @@
  * The timeline: who ran when, from left to right, and where t is.
  *
  *     t=1234/16097  switch 7/16: alice → bob
- *     S0 main   ━━━━─────────────━━━━
- *     S1 alice  ────━━━━━────────────
- *     S2 bob    ─────────━━━━━━━━────
- *                       ▲
+ *     S0 main   ━━━━·············━━━━
+ *     S1 alice  ····━━━━━············
+ *     S2 bob    ·········━●━━━━━━····
+ *                         ▲
  *
  * One row for each when there is height, else one row with their numbers. When there are
  * more switches than can be told apart, only a part around t is shown. A column is some
@@ -240,9 +240,11 @@ static void draw_row(const struct model *m, const struct axis *a, uint32_t who, 
 	view_column(p, x, y, a->x - 1 - x, exec_role(who), e && e->is_on_cpu ? STYLE_BOLD : 0, exec_name(m, who));
 	for (int i = 0; i < a->w; i++) {
 		bool runs = who_ran(m, step_at(a, i)) == who;
-		int style = i == now && m->current == who ? STYLE_CHANGED : 0;
 
-		pane_put(p, a->x + i, y, runs ? 0x2501 : 0xb7, runs ? exec_role(who) : ROLE_DIM, style);
+		if (i == now && m->current == who)
+			pane_put(p, a->x + i, y, 0x25cf, exec_role(who), STYLE_BOLD);
+		else
+			pane_put(p, a->x + i, y, runs ? 0x2501 : 0xb7, runs ? exec_role(who) : ROLE_DIM, 0);
 	}
 }
 
@@ -304,7 +306,9 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	if (p.h >= 5 && p.w >= 40) {
 		a.w = p.w - LABEL_MOST;
 		choose_steps(m, &a);
-		n = choose_rows(m, &a, rows, p.h - 3 < MAX_ROWS ? p.h - 3 : MAX_ROWS);
+		/* below the rows: the events and the cursor, on one line if that makes room for all */
+		n = p.h - (m->n_execs == (size_t)p.h - 2 ? 2 : 3);
+		n = choose_rows(m, &a, rows, n < MAX_ROWS ? n : MAX_ROWS);
 		for (int i = 0; i < n; i++) {
 			int len = view_columns(exec_name(m, rows[i])) + 4 + (rows[i] > 9) + (rows[i] > 99) + (rows[i] > 999);
 

@@ -345,7 +345,7 @@ static void timeline(void)
 	for (int y = 1; y < 4; y++) {
 		const struct cell *c = &grid.cells[(y + 1) * grid.w + middle];
 
-		CHECK_EQ(c->ch == 0x2501, strstr(line_text(y), m->current == MAIN ? "S0 main" : "S2 bob") != NULL);
+		CHECK_EQ(c->ch == 0x25cf, strstr(line_text(y), m->current == MAIN ? "S0 main" : "S2 bob") != NULL);
 	}
 	model_seek(m, T_SAVED);
 	draw(m, VIEW_TIMELINE, 100, 8);
