@@ -85,6 +85,8 @@ void view_bar(struct pane p, int x, int y, int w, uint64_t part, uint64_t whole,
 
 /* Name of the function that @addr lies in; "?" if unknown. Copied into @text. */
 char *function_name(struct model *m, uint64_t addr, char *text, size_t len);
+/* The first of @n events that is not before @step: its index, or @n. */
+size_t view_first_event(const struct trace_event *all, size_t n, uint64_t step);
 /* The last part of a path. */
 const char *base_name(const char *path);
 

@@ -8,8 +8,7 @@
  *
  * The first COMPARE_AT_MOST bytes are shown: those nearest to rsp.
  *
- * While a copy is under way, a bar says how much of it is done. That is counted, not
- * guessed: the bytes that the instructions since its beginning have written.
+ * While a copy is under way, a bar says how much of it is done.
  */
 #include "view.h"
 
@@ -17,7 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COMPARE_AT_MOST = 32 * 1024, EVENTS_AT_MOST = 256, BAR_LEN = 12 };
+#include "copying.h"
+
+enum { COMPARE_AT_MOST = COPYING_MOST, EVENTS_AT_MOST = 256, BAR_LEN = 12 };
 
 /* What to show. */
 struct shown {
@@ -25,66 +26,8 @@ struct shown {
 	uint64_t buffer, stack;  /* where the bytes are, where they belong */
 	uint64_t len;
 	enum { AT_REST, SAVING, RESTORING } doing;
-	uint64_t begin;          /* state in which the copy began; NEVER: unknown */
+	struct copying copying;  /* valid unless AT_REST */
 };
-static const uint64_t NEVER = UINT64_MAX;
-
-/* --- is a copy under way? ----------------------------------------------------------- */
-
-static size_t first_event_from(const struct trace_event *all, size_t n, uint64_t step)
-{
-	size_t lo = 0, hi = n;
-
-	while (lo < hi) {
-		size_t middle = lo + (hi - lo) / 2;
-
-		if (all[middle].step < step)
-			lo = middle + 1;
-		else
-			hi = middle;
-	}
-	return lo;
-}
-
-static bool is_copy_function(struct model *m, uint64_t addr)
-{
-	char name[128];
-	const char *at = function_name(m, addr, name, sizeof name);
-
-	at += strspn(at, "_");
-	return strncmp(at, "memcpy", 6) == 0 || strncmp(at, "memmove", 7) == 0;
-}
-
-/* A save or a restore is noted when it is complete. It began with the last call of memcpy
- * before that, in *@begin. NULL: none is under way. */
-static const struct trace_event *copy_under_way(struct model *m, uint64_t *begin)
-{
-	size_t n = 0;
-	const struct trace_event *all = m->trace ? trace_events(m->trace, &n) : NULL;
-	size_t from = first_event_from(all, n, m->t + 1), i = from;
-
-	for (;; i++) {
-		if (i >= n || i - from > EVENTS_AT_MOST || all[i].kind == EVENT_SWAP)
-			return NULL;
-		if (all[i].kind == EVENT_SAVE || all[i].kind == EVENT_RESTORE)
-			break;
-		if (all[i].kind == EVENT_CALL && is_copy_function(m, all[i].value))
-			return NULL; /* it has not begun */
-	}
-	*begin = NEVER;
-	for (size_t k = from; k > 0 && from - k < EVENTS_AT_MOST; k--) {
-		const struct trace_event *e = &all[k - 1];
-
-		if (e->kind == EVENT_SAVE || e->kind == EVENT_RESTORE || e->kind == EVENT_SWAP)
-			break;
-		if (e->kind == EVENT_CALL && is_copy_function(m, e->value)) {
-			*begin = e->step;
-			return &all[i];
-		}
-	}
-	/* memcpy is not everywhere a call */
-	return m->next.kind == INSN_STRING || is_copy_function(m, m->state.regs.r[REG_RIP]) ? &all[i] : NULL;
-}
 
 /* --- what to show -------------------------------------------------------------------- */
 
@@ -102,14 +45,13 @@ static bool show_exec(struct shown *s, const struct exec *e)
 static struct shown choose(struct model *m, const struct ui *ui)
 {
 	struct shown s = { .doing = AT_REST };
-	uint64_t begin;
-	const struct trace_event *copy = copy_under_way(m, &begin);
-	const struct exec *e = copy ? model_exec(m, copy->who) : NULL;
 
-	if (e && e->info && e->info->save_buffer != 0 && copy->value > 0 && copy->value <= e->hi) {
-		s = (struct shown){ .exec = e, .buffer = e->info->save_buffer, .stack = e->hi - copy->value,
-				    .len = copy->value, .doing = copy->kind == EVENT_SAVE ? SAVING : RESTORING,
-				    .begin = begin };
+	if (copying_at(m, &s.copying)) {
+		s.exec = model_exec(m, s.copying.who);
+		s.buffer = s.copying.buffer;
+		s.stack = s.copying.stack;
+		s.len = s.copying.len;
+		s.doing = s.copying.is_save ? SAVING : RESTORING;
 		return s;
 	}
 	if (show_exec(&s, view_side(m, ui, 1)) || show_exec(&s, view_side(m, ui, 0)))
@@ -139,95 +81,18 @@ static uint64_t count_equal(struct model *m, const struct shown *s, uint64_t *lo
 	return equal;
 }
 
-/* --- how much of a copy is done ------------------------------------------------------------ */
-
-/* The bytes written by the instructions since the copy began. Kept from draw to draw: the
- * next draw is mostly one step further. */
-struct progress {
-	const struct trace *trace; /* NULL: nothing is kept */
-	struct shown of;
-	uint64_t upto;             /* states [of.begin, upto] are in it */
-	struct regs regs;          /* at upto */
-	bool has_regs;
-	uint64_t n_written;
-	uint8_t is_written[COMPARE_AT_MOST]; /* by byte */
-
-	struct model *m;
-	struct { uint64_t rip; struct insn insn; } decoded[64]; /* a copy is a loop: few instructions */
-};
-
-static const struct insn *decoded(struct progress *p, uint64_t rip)
-{
-	size_t slot = rip % (sizeof p->decoded / sizeof p->decoded[0]);
-	uint8_t code[16];
-
-	if (p->decoded[slot].rip != rip || p->decoded[slot].insn.len == 0) {
-		size_t len = symbols_code(p->m->symbols, rip, code, sizeof code);
-
-		p->decoded[slot].rip = rip;
-		if (len == 0 || !decode(code, len, rip, &p->decoded[slot].insn))
-			memset(&p->decoded[slot].insn, 0, sizeof p->decoded[slot].insn);
-	}
-	return &p->decoded[slot].insn;
-}
-
-static void note_written(struct progress *p, uint64_t addr, uint64_t size)
-{
-	uint64_t to = p->of.doing == SAVING ? p->of.buffer : p->of.stack;
-
-	for (uint64_t i = 0; i < size && i < 64; i++)
-		if (addr + i - to < p->of.len && addr + i - to < COMPARE_AT_MOST) {
-			p->n_written += !p->is_written[addr + i - to];
-			p->is_written[addr + i - to] = 1;
-		}
-}
-
-static int note_step(void *arg, uint64_t step, const struct regs *regs, const struct trace_word *words, size_t n, int flags)
-{
-	struct progress *p = arg;
-
-	(void)words;
-	(void)n;
-	if (p->has_regs && step > p->upto && !(flags & STEP_IS_GAP)) {
-		uint64_t rip = p->regs.r[REG_RIP];
-		const struct insn *insn = decoded(p, rip);
-
-		for (size_t i = 0; i < insn->n_mem && i < 2; i++)
-			if (insn->mem[i].is_written && !insn->mem[i].is_in_segment)
-				note_written(p, insn_mem_address(&insn->mem[i], &p->regs, rip + insn->len), insn->mem[i].size);
-	}
-	p->regs = *regs;
-	p->has_regs = true;
-	p->upto = step;
-	return 0;
-}
-
-static uint64_t count_written(struct model *m, const struct shown *s)
-{
-	static struct progress kept;
-
-	if (kept.trace != m->trace || kept.of.begin != s->begin || kept.of.buffer != s->buffer || kept.of.len != s->len ||
-	    kept.of.doing != s->doing || kept.upto > m->t) {
-		memset(&kept, 0, sizeof kept);
-		kept.trace = m->trace;
-		kept.of = *s;
-		kept.upto = s->begin;
-	}
-	kept.m = m;
-	trace_scan(m->trace, kept.upto, m->t, note_step, &kept);
-	return kept.n_written;
-}
-
 /* --- drawing ---------------------------------------------------------------------------- */
 
 /* The first lines. Returns how many. */
 static int summary(struct model *m, const struct shown *s, uint32_t there, struct pane p)
 {
 	uint64_t looked_at, equal = count_equal(m, s, &looked_at);
-	uint64_t copied = s->doing != AT_REST && s->begin != NEVER && m->symbols ? count_written(m, s) : equal;
+	uint64_t copied = s->doing != AT_REST ? copying_done(m, &s->copying) : equal;
 	char text[192], tag[16];
 	int role = exec_role(s->exec->number);
 
+	if (copied == UINT64_MAX)
+		copied = equal;
 	if (s->doing != AT_REST) {
 		int x = pane_text(p, 0, 0, role, STYLE_BOLD, s->doing == SAVING ? "copied out " : "copied in "), n;
 

@@ -114,25 +114,10 @@ static const struct { uint32_t kind; uint32_t ch; const char *name; } marks[] = 
 };
 enum { N_MARKS = sizeof marks / sizeof marks[0] };
 
-static size_t first_event_from(const struct trace_event *all, size_t n, uint64_t step)
-{
-	size_t lo = 0, hi = n;
-
-	while (lo < hi) {
-		size_t middle = lo + (hi - lo) / 2;
-
-		if (all[middle].step < step)
-			lo = middle + 1;
-		else
-			hi = middle;
-	}
-	return lo;
-}
-
 /* The most telling event of the steps [from, to); index in marks, or -1. */
 static int event_in(const struct trace_event *all, size_t n, uint64_t from, uint64_t to, uint32_t *who)
 {
-	size_t i = first_event_from(all, n, from);
+	size_t i = view_first_event(all, n, from);
 	int best = -1;
 
 	for (size_t k = 0; k < EVENTS_PER_COLUMN && i < n && all[i].step < to; k++, i++)
