@@ -126,6 +126,8 @@ static void lines(void)
 	CHECK(source_address(s, "unit/t_viz_symbols.c", line, &addr));
 	CHECK(!source_address(s, "z_symbols.c", line, &addr));
 	CHECK(!source_at(s, 0x10, &b));
+	CHECK(source_at(s, address(coctx_make), &b)); /* included as ../../src/coctx.c */
+	CHECK(strstr(b.path, "/src/coctx.c") && !strstr(b.path, "/.."));
 	CHECK(source_text(s, "/no/such/file") == NULL);
 	CHECK(source_text(s, "/") == NULL);
 	symbols_free(s);
