@@ -43,8 +43,8 @@ int ranges_add(struct ranges *r, uint64_t lo, uint64_t hi)
 {
 	if (lo >= hi)
 		return 0;
-	size_t i = lo > 0 ? ranges_above(r, lo - 1) : 0, end = i; /* one that ends at lo is joined */
-	while (end < r->n && r->all[end].lo <= hi) {
+	size_t i = ranges_above(r, lo), end = i;
+	while (end < r->n && r->all[end].lo < hi) { /* overlaps */
 		if (r->all[end].lo < lo)
 			lo = r->all[end].lo;
 		if (r->all[end].hi > hi)
@@ -83,7 +83,7 @@ void ranges_settle(struct ranges *r)
 	if (r->n > 1)
 		qsort(r->all, r->n, sizeof(*r->all), by_lo);
 	for (size_t i = 0; i < r->n; i++) {
-		if (n > 0 && r->all[i].lo <= r->all[n - 1].hi) {
+		if (n > 0 && r->all[i].lo < r->all[n - 1].hi) {
 			if (r->all[i].hi > r->all[n - 1].hi)
 				r->all[n - 1].hi = r->all[i].hi;
 		} else {

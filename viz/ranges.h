@@ -16,7 +16,7 @@ struct range {
 
 /* All zero: empty. */
 struct ranges {
-	struct range *all; /* ascending, no two of them touch; but see ranges_append */
+	struct range *all; /* ascending; what overlaps is one, what only touches is not */
 	size_t n, room;
 };
 

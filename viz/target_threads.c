@@ -222,7 +222,8 @@ static struct stop followed_signal(struct target *t, int signal_number)
 	/* An int3 of its own has SI_KERNEL. */
 	if (signal_number == SIGTRAP && ptrace(PTRACE_GETSIGINFO, t->followed, 0, &info) == 0) {
 		int code = info.si_code;
-		if (t->is_stepping && (code == TRAP_TRACE || code == TRAP_BRKPT)) /* the latter after a system call */
+		/* After an instruction, after a system call, at the beginning of a signal's handler. */
+		if (t->is_stepping && (code == TRAP_TRACE || code == TRAP_BRKPT || code == SIGTRAP))
 			return (struct stop){ STOP_STEP, 0 };
 		if (!t->is_stepping && (code == TRAP_HWBKPT || code == CODE_PERF) && breaks_are_at(t))
 			return (struct stop){ STOP_BREAK, 0 };

@@ -1,0 +1,269 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# coviz record: what is in the trace is what the program did, and the program does not
+# notice.
+
+bats_require_minimum_version 1.5.0
+
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/.." || return
+	local cc=${CC:-gcc} fixtures=tests/fixtures/viz dir=$BATS_FILE_TMPDIR object objects=() flags
+	read -ra flags <<<"$(make -s print-VIZ_LIBS)"
+	for object in $(make -s print-VIZ); do
+		[ "$object" = viz/main ] || objects+=("build/release-${CC:-gcc}-O2/$object.o")
+	done
+	$cc -std=gnu11 -D_GNU_SOURCE -iquote viz $fixtures/trace_regs.c "${objects[@]}" "${flags[@]}" -o "$dir/trace_regs" || return
+	$cc -g -O0 -D_GNU_SOURCE -Isrc $fixtures/record.c build/libcostep.a -lpthread -ldl -o "$dir/record" || return
+	$cc -g -O0 -D_GNU_SOURCE -Isrc $fixtures/shared.c build/libcostep.a -lpthread -ldl -o "$dir/shared" || return
+	# -no-pie: addresses are those that nm prints.
+	$cc -g -O0 -no-pie -fno-stack-protector -D_GNU_SOURCE -Isrc -Iasm $fixtures/steps.c src/coctx.c \
+		asm/coctx_swap_x86_64.S -o "$dir/steps"
+}
+
+setup() {
+	COVIZ=$BATS_TEST_DIRNAME/../build/coviz
+	FIXTURES=$BATS_TEST_DIRNAME/fixtures/viz
+	cd "$BATS_TEST_TMPDIR" || return
+	PATH=$BATS_FILE_TMPDIR:$PATH
+	PROGRAM=$BATS_FILE_TMPDIR/record
+}
+
+teardown() {
+	[ -z "${PID:-}" ] || kill -9 "$PID" 2>/dev/null || true
+}
+
+# Record the fixture doing WHAT into t.cot; the last line in $last.
+record() { # what [options of coviz]
+	local what=$1
+	shift
+	run -0 timeout 60 "$COVIZ" record -o t.cot "$@" -- "$PROGRAM" "$what"
+	echo "$output"
+	last=${lines[-1]}
+	! [[ $output == *unseen* ]]
+}
+
+events() { # kinds
+	trace_regs t.cot events | cut -d' ' -f2- | grep -E "^($1) "
+}
+
+@test "2500 steps have the registers that gdb's stepi has" {
+	local program=$BATS_FILE_TMPDIR/steps at
+	at=$(nm "$program" | awk '$3 == "coctx_swap" { print $1 }')
+	env -i LD_BIND_NOW=1 "$COVIZ" record -q --all -o t.cot -- "$program"
+	env -i LD_BIND_NOW=1 "$(command -v gdb)" -nx -batch -ex 'py count = 2500; out = "gdb"' -x "$FIXTURES/steps.py" \
+		"$program" </dev/null >/dev/null 2>&1
+	trace_regs t.cot regs 2500 "$at" >coviz
+	[ "$(wc -l <gdb)" = 2501 ]
+	[ "$(awk 'NF == 20' gdb | wc -l)" -gt 50 ] # with the floating-point settings, in the switch
+	diff coviz gdb
+}
+
+@test "every instruction: no word of the tracked memory changes unseen" {
+	PROGRAM=$BATS_FILE_TMPDIR/shared
+	record '' --all
+	events 'save|restore' | grep -q save
+}
+
+@test "--switch and --all tell the same switches, with the same registers" {
+	local program=$BATS_FILE_TMPDIR/steps at
+	at=$(nm "$program" | awk '$3 == "coctx_swap" { print $1 }')
+	"$COVIZ" record -q --all -o all.cot -- "$program"
+	"$COVIZ" record -q -o switch.cot -- "$program"
+	for t in all switch; do
+		trace_regs $t.cot regs 1000000 "$at" | awk 'NF == 20' >$t.regs
+		trace_regs $t.cot events | cut -d' ' -f2-4 | grep -E '^(swap|rsp|arrive)' >$t.events
+		trace_regs $t.cot execs >$t.execs
+	done
+	diff all.regs switch.regs
+	[ "$(wc -l <all.regs)" -gt 400 ]
+	diff all.events switch.events
+	[ "$(grep -c '^swap main other_ctx$' all.events)" = 8 ]
+	diff all.execs switch.execs
+	! grep -v bounds all.execs
+}
+
+@test "events: who is created, resumed, yields, ends, is copied out and in" {
+	PROGRAM=$BATS_FILE_TMPDIR/shared
+	record ''
+	events 'create|resume|yield|exit|save|restore' >events
+	cat events
+	[ "$(grep -c '^create' events)" -ge 2 ]
+	[ "$(grep -c '^save' events)" -ge 1 ]
+	[ "$(grep -c '^restore' events)" -ge 1 ]
+	grep -q '^exit' events
+	# The copier is one of those who run.
+	trace_regs t.cot execs | grep -q '^[0-9]* 2 copier bounds$'
+	# A resume, then the switch that it is.
+	trace_regs t.cot events | awk '$2 == "resume" { who = $3 } $2 == "swap" && who { if ($4 != who && $4 != "copier") bad = 1; who = "" } END { exit bad }'
+}
+
+@test "each program of the library: stripped, too" {
+	strip "$PROGRAM" -o stripped
+	if ! nm -D stripped | grep -q coctx_swap; then
+		gcc -rdynamic -g -O0 -D_GNU_SOURCE -Isrc "$FIXTURES/record.c" -I"$BATS_TEST_DIRNAME/../src" \
+			"$BATS_TEST_DIRNAME/../build/libcostep.a" -lpthread -ldl -o exported
+		strip exported -o stripped
+	fi
+	PROGRAM=./stripped
+	record ''
+	events 'create|resume|yield' | grep -q '^resume counter main'
+	events 'arrive' | grep -q '^arrive counter'
+}
+
+@test "a crash: the last state is where it happened" {
+	record crash
+	[[ $last == *"killed by SIGSEGV" ]]
+	# Twice: the library's handler has it first.
+	[ "$(events 'signal|end')" = "$(printf '%s\n' 'signal main - 11' 'signal main - 11' 'end main - 11')" ]
+	[[ $("$COVIZ" t.cot --at end --dump txt --size 80x24) == *crash* ]]
+}
+
+@test "fork, vfork and exec: the children go their way" {
+	record fork
+	[[ $last == *"exited with status 0" ]]
+	events fork
+	record spawn
+	[[ $last == *"exited with status 0" ]]
+	record exec
+	[[ $last == *"another program"* ]]
+	events exec
+}
+
+@test "signals reach their handlers, also while stepping" {
+	record signals
+	[[ $last == *"exited with status 0" ]]
+	record signals --all --from in_signals
+	[[ $last == *"exited with status 0" ]]
+	events signal
+	[ "$(events signal | cut -d' ' -f4 | tr '\n' ' ')" = "10 12 10 " ]
+}
+
+@test "a program that is killed, or changes its own affinity" {
+	record kill
+	[[ $last == *"killed by SIGKILL" ]]
+	record affinity
+	[[ $last == *"exited with status 0" ]]
+}
+
+@test "output is passed on and recorded, more than a terminal holds; input is read" {
+	run -0 timeout 60 "$COVIZ" record -o t.cot -- "$PROGRAM" flood
+	"$PROGRAM" flood >wanted
+	printf '%s\n' "${lines[@]::20000}" | cmp - wanted
+	trace_regs t.cot output | cmp - wanted
+	printf 'one\ntwo\n' | "$COVIZ" record -q -o t.cot -- "$PROGRAM" cat
+	[ "$(trace_regs t.cot output)" = "$(printf 'one\ntwo')" ]
+}
+
+@test "--thread follows another one" {
+	record threads --thread 2
+	[ "$(events 'create|resume')" = "$(printf '%s\n' 'create theirs main 0' 'resume theirs main 0')" ]
+	run -1 "$COVIZ" record -o t.cot --thread 5 -- "$PROGRAM" threads
+	[[ $output == *"thread 5"* ]]
+}
+
+@test "--from and --to record nothing outside" {
+	record crash --from before_crash --to crash
+	local first
+	first=$(nm "$PROGRAM" | awk '$3 == "before_crash" { print $1 }')
+	[[ $(trace_regs t.cot regs 0 0) == *"${first: -3} "* ]]
+	[ "$(events 'create|resume')" = "resume counter main 0" ]
+	run -1 "$COVIZ" record -o t.cot --from before_crach -- "$PROGRAM" crash
+	[[ $output == *"there is before_crash"* ]]
+	run -1 "$COVIZ" record -o t.cot --from in_fork -- "$PROGRAM"
+	[[ $output == *"exited with status 0"*"never came to in_fork"* ]]
+}
+
+@test "limits: so many switches, so many steps" {
+	record compute --switches 5
+	[[ $last == *"5 switches recorded"* ]]
+	record compute --switches 0 --steps 1000
+	[[ $last == *"1000 steps recorded"* ]]
+}
+
+# Start the fixture; $PID. It ends when fd 7 is closed.
+start() { # what
+	exec 8<&0
+	mkfifo in
+	"$PROGRAM" "$1" <in &
+	PID=$!
+	exec 7>in
+	while ! grep -q epoll "/proc/$PID/wchan" && [ "$1" = wait ]; do sleep 0.01; done
+}
+
+unharmed() {
+	[ "$(grep TracerPid "/proc/$PID/status" | cut -f2)" = 0 ]
+	[ "$(taskset -p "$PID" | sed 's/.*: //')" = "$(taskset -p $$ | sed 's/.*: //')" ]
+	exec 7>&-
+	wait "$PID"
+}
+
+@test "attach to one that computes: it goes on unharmed" {
+	start compute
+	run -0 timeout 60 "$COVIZ" record -o t.cot --switches 20 -p "$PID"
+	echo "$output"
+	[[ $output == *"20 switches recorded"* ]]
+	[ "$(events 'resume|yield' | head -20 | sort -u)" = "$(printf '%s\n' 'resume counter main 0' 'yield counter main 0')" ]
+	run -0 timeout 60 "$COVIZ" record -q -o t.cot --all --steps 2000 -p "$PID"
+	unharmed
+}
+
+@test "attach to one that waits, Ctrl-C: the trace is kept, it goes on unharmed" {
+	start wait
+	run -0 timeout --preserve-status -s INT 1 "$COVIZ" record -o t.cot -p "$PID"
+	echo "$output"
+	[[ $output == *"interrupted"* ]]
+	trace_regs t.cot events
+	unharmed
+}
+
+@test "the recorder is killed: what it had started is gone, what it had attached to lives" {
+	"$COVIZ" record -q -o t.cot --switches 0 --steps 0 -- "$PROGRAM" compute </dev/null &
+	local recorder=$! child
+	"$COVIZ" record -q -o u.cot --switches 0 --steps 0 -- "$PROGRAM" wait < <(sleep 60) &
+	local second=$!
+	until child=$(pgrep -P $second record) && [ -n "$child" ] && grep -q epoll "/proc/$child/wchan"; do sleep 0.02; done
+	kill -9 $second $recorder
+	while [ -d "/proc/$child" ]; do sleep 0.02; done
+
+	start wait
+	"$COVIZ" record -q -o t.cot -p "$PID" &
+	recorder=$!
+	until [ "$(grep TracerPid "/proc/$PID/status" | cut -f2)" != 0 ] && grep -q epoll "/proc/$PID/wchan"; do sleep 0.02; done
+	kill -9 $recorder
+	wait $recorder || true
+	until taskset -p "$PID" | grep -q "$(taskset -p $$ | sed 's/.*: //')\$"; do sleep 0.02; done
+	unharmed
+}
+
+@test "what cannot be recorded is said in a line" {
+	says() { # words, then the arguments
+		local words=$1
+		shift
+		run timeout 20 "$COVIZ" record -o t.cot "$@"
+		echo "$output"
+		[ "$status" != 0 ] && [[ ${lines[0]} == "coviz record: "*"$words"* ]] && [ ${#lines[@]} = 1 ]
+	}
+	touch plain
+	says 'no such program' ./nowhere
+	says 'in PATH' nowhere-at-all
+	says 'not executable' ./plain
+	says 'is a directory' /tmp
+	says 'not linked with costep' /bin/true
+	says 'which program?'
+	says 'not both' -p 1 /bin/true
+	says 'unknown option --frmo' --frmo x /bin/true
+	says 'needs a value' --from
+	says '"x" is not a number' --steps x /bin/true
+	says 'no process 4194305' -p 4194305
+	says 'has no function nothing_like_it' --from nothing_like_it "$PROGRAM"
+	says 'no code of such a line' --from record.c:99999 "$PROGRAM"
+	says 'cannot be written' -o /nowhere/t.cot "$PROGRAM"
+	run -0 "$COVIZ" record --help
+	[[ $output == *--switches* ]]
+}
+
+@test "without -o the trace has the program's name" {
+	"$COVIZ" record -q "$PROGRAM"
+	[ -s record.cot ]
+}
