@@ -3,8 +3,8 @@
  * One stop becomes one state, with what happened on the way.
  *
  * Before an instruction runs it is decoded: that tells which words it may write, and they
- * are all that is read afterwards. Every VERIFY_STEPS all that is tracked is compared with
- * the program; differences are counted and put right.
+ * are all that is read afterwards. Every VERIFY_STEPS (and more often at first) all that is
+ * tracked is compared with the program; differences are counted and put right.
  */
 #include <errno.h>
 #include <signal.h>
@@ -16,7 +16,7 @@
 #include "recorder.h"
 
 enum {
-	VERIFY_STEPS = 4096,
+	VERIFY_STEPS = 4096, VERIFY_FIRST = 64,
 	MANY_TIMES = 64,   /* a rep that has more to do runs in one go */
 	WRITES_MAX = 512,  /* an instruction that writes more saves the processor's state: read all */
 };
@@ -219,9 +219,13 @@ static int notice_call(struct recorder *r, char **why)
 
 static void verify(struct recorder *r)
 {
-	if (!r->has_state || trace_written_steps(r->writer) % VERIFY_STEPS != VERIFY_STEPS - 1)
+	uint64_t n = r->has_state ? trace_written_steps(r->writer) : 0;
+	bool is_due = n % VERIFY_STEPS == 0 || (n >= VERIFY_FIRST && (n & (n - 1)) == 0);
+
+	if (n == 0 || !is_due)
 		return;
-	r->n_differences += track_verify(&r->track, &r->regs, r->options.mode == RECORD_ALL);
+	/* After a gap there are words below rsp that nobody has looked at since. */
+	r->n_differences += track_verify(&r->track, &r->regs, !r->has_gap);
 	r->n_verified++;
 }
 
@@ -265,6 +269,7 @@ int recorder_gap(struct recorder *r, char **why)
 	track_snapshot(&r->track, &r->regs);
 	if (write_state(r, is_first ? 0 : STEP_IS_GAP, why) != 0)
 		return -1;
+	r->has_gap |= !is_first;
 	if (is_first) {
 		if (execs_first(r) == NO_EXEC)
 			return record_fail(why, "no memory for the recorder");

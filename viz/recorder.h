@@ -76,7 +76,7 @@ struct recorder {
 	uint64_t from_at, to_at;    /* RECORD_FROM_TO; to_at 0: until the function at from_at returns */
 
 	struct regs regs;           /* of the newest state */
-	bool has_state;
+	bool has_state, has_gap;
 	uint64_t resumed_at;        /* rip, when it was resumed last */
 	enum moving moving;
 	struct insn insn;           /* MOVING_STEP, MOVING_STRING: that instruction */
