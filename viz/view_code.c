@@ -89,7 +89,8 @@ static const struct listing *listing_of(struct model *m, uint64_t rip)
 	return kept.n > 0 ? &kept : NULL;
 }
 
-/* As decoded, but with a name for the place that a call or jump leads to. */
+/* As decoded, but with names for the places that a call or jump leads to, or rip-relative
+ * data lie at. */
 static void insn_text(struct model *m, const struct ui *ui, const struct listed *line, char *text, size_t len)
 {
 	char target[128];
@@ -103,6 +104,14 @@ static void insn_text(struct model *m, const struct ui *ui, const struct listed 
 	} else {
 		snprintf(text, len, "%s", line->insn.text);
 	}
+	for (size_t i = 0; i < line->insn.n_mem && i < 2; i++)
+		if (line->insn.mem[i].base == REG_RIP) { /* where that is, nobody can see from a distance */
+			uint64_t next = line->addr + line->insn.len;
+
+			address_text(m, ui, insn_mem_address(&line->insn.mem[i], &m->state.regs, next), target, sizeof target);
+			snprintf(text + strlen(text), len - strlen(text), "  # %s", target);
+			break;
+		}
 }
 
 /* --- both ------------------------------------------------------------------------------ */

@@ -16,12 +16,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MARK = 1, NAME_MOST = 16, STATE_LEN = 9, USED_LEN = 8, BAR_LEN = 5, WHERE_LEN = 12, BY_LEN = 12, TIMES_LEN = 6,
+enum { MARK = 1, NAME_MOST = 16, STATE_LEN = 9, USED_LEN = 8, BAR_LEN = 5, WHERE_LEN = 12, BY_LEN = 12, TIMES_LEN = 6, AT_LEN = 24,
        LOOK_AT_MOST = 256 };
 
 struct columns {
 	int tag, name;
-	bool has_state, has_used, has_bar, has_where, has_by, has_times;
+	bool has_state, has_used, has_bar, has_where, has_by, has_times, has_at;
 	int lines; /* for each: 1 or 2 */
 };
 
@@ -58,6 +58,7 @@ static struct columns choose(const struct model *m, int w, int first, int h)
 	c.has_by = take(&left, BY_LEN);
 	c.has_times = take(&left, TIMES_LEN);
 	c.has_bar = take(&left, BAR_LEN);
+	c.has_at = take(&left, AT_LEN);
 	return c;
 }
 
@@ -172,6 +173,9 @@ static void facts(const struct model *m, const struct exec *e, const struct colu
 		if (x + view_columns(text) <= p.w || !is_alone)
 			view_column(p, x, y, TIMES_LEN, ROLE_DIM, 0, text);
 	}
+	if (c->has_at && !e->is_on_cpu && e->info->blocked_at != 0 && m->symbols)
+		view_column(p, x + TIMES_LEN + 1, y, p.w - x - TIMES_LEN - 1, ROLE_TEXT, 0,
+			    symbol_text(m->symbols, e->info->blocked_at, cell, sizeof cell));
 }
 
 static void line(struct model *m, const struct ui *ui, const struct exec *e, const struct columns *c, uint64_t most,
@@ -213,7 +217,9 @@ static void header(const struct columns *c, struct pane p)
 	if (c->has_by)
 		x = view_column(p, x, 0, BY_LEN, ROLE_DIM, 0, "resumed by") + 1;
 	if (c->has_times)
-		view_column(p, x, 0, TIMES_LEN, ROLE_DIM, 0, "times");
+		x = view_column(p, x, 0, TIMES_LEN, ROLE_DIM, 0, "times") + 1;
+	if (c->has_at)
+		view_column(p, x, 0, AT_LEN, ROLE_DIM, 0, "goes on at");
 }
 
 static void draw(struct model *m, struct ui *ui, struct pane p)

@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 44, N_SAVED = 8, LOST_FOR_AT_MOST = 20000 /* steps */ };
+enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 44, N_SAVED = 8, LOST_FOR_AT_MOST = 20000 /* steps */,
+       SHORTEST_LITERAL = 4 };
 
 /* Of each of two columns with contexts. */
 static int context_len(int w)
@@ -128,6 +129,25 @@ static void contexts(struct model *m, const struct ui *ui, enum reg r, uint64_t 
 	}
 }
 
+/* A text in the program's file, as in C; "" if there is none. */
+static void literal(struct model *m, uint64_t addr, char *text, size_t len)
+{
+	char bytes[24] = "";
+	size_t n = m->symbols ? symbols_code(m->symbols, addr, (uint8_t *)bytes, sizeof bytes - 1) : 0, at = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < n && bytes[i]; i++)
+		if ((unsigned char)bytes[i] < ' ' && bytes[i] != '\n')
+			return;
+	if (n < SHORTEST_LITERAL || strlen(bytes) < SHORTEST_LITERAL)
+		return;
+	at = (size_t)snprintf(text, len, "\"");
+	for (size_t i = 0; bytes[i] && at + 8 < len; i++)
+		at += (size_t)(bytes[i] == '\n' ? snprintf(text + at, len - at, "\\n") :
+						 snprintf(text + at, len - at, "%c", bytes[i]));
+	snprintf(text + at, len - at, strlen(bytes) == sizeof bytes - 1 ? "…" : "\"");
+}
+
 static void meaning(struct model *m, const struct ui *ui, uint64_t value, const char *shown, struct pane p, int x, int y)
 {
 	char text[160] = "";
@@ -139,6 +159,8 @@ static void meaning(struct model *m, const struct ui *ui, uint64_t value, const 
 		snprintf(text, sizeof text, "%s's stack", exec_name(m, owner));
 	else if (owner == NO_EXEC || ui->is_raw)
 		model_describe(m, value, text, sizeof text);
+	if (!text[0])
+		literal(m, value, text, sizeof text);
 	if (strcmp(text, shown) != 0)
 		view_column(p, x, y, p.w - x, ROLE_DIM, 0, text);
 }
