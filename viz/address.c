@@ -175,6 +175,8 @@ char *address_text_at(struct model *m, const struct ui *ui, const struct exec *h
 	/* What is too small to be an address is a number. */
 	if (value < 10)
 		snprintf(text, len, "%" PRIu64, value);
+	else if (!ui->is_raw && value >= (uint64_t)-SMALLEST_ADDRESS)
+		snprintf(text, len, "%" PRId64, (int64_t)value); /* -1, -ENOSYS */
 	else if (ui->is_raw || value < SMALLEST_ADDRESS || !symbolic(m, home, value, text, len))
 		snprintf(text, len, "0x%" PRIx64, value);
 	return text;

@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 44, N_SAVED = 8, LOST_FOR_AT_MOST = 20000 /* steps */,
-       SHORTEST_LITERAL = 4 };
+       SHORTEST_LITERAL = 3 };
 
 /* Of each of two columns with contexts. */
 static int context_len(int w)

@@ -411,7 +411,7 @@ static void addresses(void)
 {
 	static const struct { uint64_t value; const char *text; } table[] = {
 		{ 7, "7" }, { 0xb0b, "0xb0b" }, { MAIN_HI - 0x30, "S0-0x30" }, { MAIN_HI, "S0" }, { ENV, "C0" },
-		{ ALICE_CO + 48, "C1.rsp" }, { BUFFER + 8, "B1+0x8" }, { UINT64_MAX, "0xffffffffffffffff" },
+		{ ALICE_CO + 48, "C1.rsp" }, { BUFFER + 8, "B1+0x8" }, { UINT64_MAX, "-1" }, { 1UL << 63, "0x8000000000000000" },
 		{ SHARED_HI - 8, "S2-0x8" },
 	};
 	struct model *m = story_at(T_BOB);
