@@ -111,6 +111,8 @@ static int summary(struct model *m, const struct shown *s, uint32_t there, struc
 	else
 		snprintf(text, sizeof text, "%" PRIu64 " bytes of %s; %" PRIu64 " differ (≠) from those of %s (%s) on the stack",
 			 s->len, s->exec->name, looked_at - equal, exec_name(m, there), exec_tag(there, tag, sizeof tag));
+	if (looked_at < s->len)
+		snprintf(text + strlen(text), sizeof text - strlen(text), " (of the first %" PRIu64 ")", looked_at);
 	if (p.h >= 8)
 		return pane_wrap(pane_inside(p, 0, 0, p.w, 3), role, 0, text);
 	view_column(p, 0, 0, p.w, role, 0, text);

@@ -188,7 +188,7 @@ static int draw_value(struct model *m, const struct ui *ui, enum reg r, struct p
 	if (r == REG_RIP)
 		leave_out_function(old, new);
 	room = end - x - view_columns(new) - 3;
-	if (is_changed && room >= 3) {
+	if (is_changed && (room >= view_columns(old) || room >= 8)) {
 		n = view_columns(old) < room ? view_columns(old) : room;
 		x = view_column(p, x, y, n, ROLE_DIM, 0, old);
 		x = pane_text(p, x, y, ROLE_DIM, 0, " → ");

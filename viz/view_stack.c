@@ -178,6 +178,13 @@ static void draw_side(struct model *m, struct ui *ui, struct pane p, int side)
 					  "its stack pointer is not on its stack");
 		return;
 	}
+	if (c.n_frames == 0 && c.why && e->rsp < e->hi && p.h > 6) {
+		char text[256];
+
+		snprintf(text, sizeof text, "no frames: %s", c.why);
+		view_column(p, 0, p.h - 1, p.w, ROLE_DIM, 0, text);
+		p = pane_inside(p, 0, 0, p.w, p.h - 1);
+	}
 	if (e->rsp == e->hi && c.n_lines < p.h)
 		view_column(p, 0, c.n_lines, p.w, exec_role(e->number), 0,
 			    e->is_on_cpu ? "rsp→  the top: nothing is on it" : "(rsp) the top: nothing is on it");
