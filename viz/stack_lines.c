@@ -141,7 +141,7 @@ bool stack_picture_take(struct model *m, const struct ui *ui, const struct exec 
 	static const int limits[] = { 200, 32, 12, 6, 2 };
 	uint64_t rsp = e->rsp & ~7UL, hi = e->hi & ~7UL;
 	uint64_t wanted[4] = { m->state.regs.r[REG_RBP], m->state.regs.r[REG_RSP] };
-	int n_dead = h >= 14 ? 3 : h >= 9 ? 2 : h >= 5 ? 1 : 0;
+	int n_dead = ui->is_big ? 1 : h >= 14 ? 3 : h >= 9 ? 2 : h >= 5 ? 1 : 0;
 
 	c->exec = e;
 	c->view = (struct exec_view){ m, e };

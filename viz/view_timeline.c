@@ -269,6 +269,31 @@ static void draw_legend(struct pane p, int cursor, int y)
 		pane_text(p, 0, y, ROLE_DIM, 0, legend);
 }
 
+/* Where there is height left: the switches around t, one a line. */
+static void draw_swaps(const struct model *m, struct pane p)
+{
+	long n = m->n_swaps < INT32_MAX ? (long)m->n_swaps : INT32_MAX, first = (long)m->swap - p.h / 2;
+
+	first = first + p.h > n ? n - p.h : first;
+	first = first < 0 ? 0 : first;
+	for (int y = 0; y < p.h && first + y < n; y++) {
+		const struct swap *s = &m->swaps[first + y];
+		bool is_this = first + y == m->swap;
+		int x = 2;
+
+		if (is_this)
+			pane_put(p, 0, y, 0x25b6, ROLE_NEXT, STYLE_BOLD);
+		x = pane_printf(p, x, y, is_this ? ROLE_NEXT : ROLE_DIM, 0, "switch %-5ld t=%-8" PRIu64 " ", first + y + 1, s->entry);
+		x = pane_printf(p, x, y, exec_role(s->from), 0, "%s", exec_name(m, s->from));
+		x = pane_text(p, x, y, ROLE_DIM, 0, " → ");
+		x = pane_printf(p, x, y, exec_role(s->to), 0, "%s", exec_name(m, s->to));
+		if (s->arrival >= s->entry && s->arrival != 0)
+			pane_printf(p, x, y, ROLE_DIM, 0, "  %" PRIu64 " instructions", s->arrival - s->entry);
+		else
+			pane_text(p, x, y, ROLE_DIM, 0, "  not complete");
+	}
+}
+
 /* Where the mouse finds which step. */
 static void tell_axis(struct ui *ui, const struct axis *a)
 {
@@ -337,6 +362,8 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	if (y + 1 < p.h)
 		draw_legend(p, a.x + x, ++y);
 	pane_put(p, a.x + x, y, 0x25b2, ROLE_NEXT, STYLE_BOLD);
+	if (p.h - y > 3)
+		draw_swaps(m, pane_inside(p, 0, y + 2, p.w, p.h - y - 2));
 }
 
 static void title(struct model *m, const struct ui *ui, char *text, size_t len)

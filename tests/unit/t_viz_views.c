@@ -353,6 +353,9 @@ static void timeline(void)
 	model_seek(m, UINT64_MAX);
 	draw(m, VIEW_TIMELINE, 100, 8);
 	CHECK(cursor_column() >= 99);
+	draw(m, VIEW_TIMELINE, 100, 20);
+	CHECK_SHOWS("~ switch 63    t=492 ");
+	CHECK_SHOWS("  switch 61 ");
 	for (int h = 1; h < 5; h++) {
 		draw(m, VIEW_TIMELINE, 120, h);
 		CHECK(cursor_column() > 0);
