@@ -6,53 +6,79 @@
  */
 #include "copying.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "view.h"
 
-enum { EVENTS_AT_MOST = 256 };
+enum { EVENTS_AT_MOST = 256, CALLS_AT_MOST = 8, EXECS_AT_MOST = 256 };
 static const uint64_t NEVER = UINT64_MAX;
 
 /* --- is a copy under way? ----------------------------------------------------------- */
 
-static bool is_copy_function(struct model *m, uint64_t addr)
+static int keep_regs(void *arg, uint64_t step, const struct regs *regs, const struct trace_word *words, size_t n, int flags)
 {
-	char name[128];
-	const char *at = function_name(m, addr, name, sizeof name);
-
-	at += strspn(at, "_");
-	return strncmp(at, "memcpy", 6) == 0 || strncmp(at, "memmove", 7) == 0;
+	(void)step, (void)words, (void)n, (void)flags;
+	*(struct regs *)arg = *regs;
+	return 1;
 }
 
-/* The save or restore that is next, if it has begun; then *@begin. NULL: none. */
-static const struct trace_event *copy_under_way(struct model *m, uint64_t *begin)
+/* Is it memcpy, by what it was called with? Its name is not known everywhere: libc has one
+ * for each kind of processor, and keeps the names to itself. */
+static bool is_copy(const struct model *m, const struct regs *called, struct copying *c)
+{
+	uint64_t to = called->r[REG_RDI], from = called->r[REG_RSI], len = called->r[REG_RDX];
+
+	for (size_t i = 0; i < m->n_execs && i < EXECS_AT_MOST; i++) {
+		const struct exec *e = &m->execs[i];
+
+		if (!e->info || e->info->save_buffer == 0 || len == 0 || len > e->hi)
+			continue;
+		*c = (struct copying){ .buffer = e->info->save_buffer, .stack = e->hi - len, .len = len, .who = e->number };
+		c->is_save = to == c->buffer && from == c->stack;
+		if (c->is_save || (from == c->buffer && to == c->stack))
+			return true;
+	}
+	return false;
+}
+
+/* Where the compiler has put the copy itself, nothing was called. But what it becomes is
+ * noted when it is complete, if that is recorded. */
+static bool is_copied_in_place(struct model *m, const struct trace_event *all, size_t n, size_t next, struct copying *c)
+{
+	const struct exec *e;
+
+	while (next < n && all[next].kind != EVENT_SAVE && all[next].kind != EVENT_RESTORE && all[next].kind != EVENT_SWAP)
+		next++;
+	e = next < n ? model_exec(m, all[next].who) : NULL;
+	if (m->next.kind != INSN_STRING || !e || all[next].kind == EVENT_SWAP || !e->info || e->info->save_buffer == 0 ||
+	    all[next].value == 0 || all[next].value > e->hi)
+		return false;
+	*c = (struct copying){ .buffer = e->info->save_buffer, .stack = e->hi - all[next].value, .len = all[next].value,
+			       .is_save = all[next].kind == EVENT_SAVE, .who = e->number, .begin = NEVER };
+	return true;
+}
+
+bool copying_at(struct model *m, struct copying *c)
 {
 	size_t n = 0;
 	const struct trace_event *all = m->trace ? trace_events(m->trace, &n) : NULL;
-	size_t from = view_first_event(all, n, m->t + 1), i = from;
+	size_t next = view_first_event(all, n, m->t + 1), calls = 0;
 
-	for (;; i++) {
-		if (i >= n || i - from > EVENTS_AT_MOST || all[i].kind == EVENT_SWAP)
-			return NULL;
-		if (all[i].kind == EVENT_SAVE || all[i].kind == EVENT_RESTORE)
-			break;
-		if (all[i].kind == EVENT_CALL && is_copy_function(m, all[i].value))
-			return NULL; /* it has not begun */
-	}
-	*begin = NEVER;
-	for (size_t k = from; k > 0 && from - k < EVENTS_AT_MOST; k--) {
+	for (size_t k = next; k > 0 && next - k < EVENTS_AT_MOST && calls < CALLS_AT_MOST; k--) {
 		const struct trace_event *e = &all[k - 1];
+		struct regs called;
 
 		if (e->kind == EVENT_SAVE || e->kind == EVENT_RESTORE || e->kind == EVENT_SWAP)
 			break;
-		if (e->kind == EVENT_CALL && is_copy_function(m, e->value)) {
-			*begin = e->step;
-			return &all[i];
+		if (e->kind != EVENT_CALL)
+			continue;
+		calls++;
+		if (trace_scan(m->trace, e->step, e->step, keep_regs, &called) == 1 && is_copy(m, &called, c)) {
+			c->begin = e->step;
+			return true;
 		}
 	}
-	/* memcpy is not everywhere a call */
-	return m->next.kind == INSN_STRING || is_copy_function(m, m->state.regs.r[REG_RIP]) ? &all[i] : NULL;
+	return is_copied_in_place(m, all, n, next, c);
 }
 
 /* --- how much of a copy is done ------------------------------------------------------------ */
@@ -116,19 +142,6 @@ static int note_step(void *arg, uint64_t step, const struct regs *regs, const st
 	p->has_regs = true;
 	p->upto = step;
 	return 0;
-}
-
-bool copying_at(struct model *m, struct copying *c)
-{
-	uint64_t begin;
-	const struct trace_event *copy = copy_under_way(m, &begin);
-	const struct exec *e = copy ? model_exec(m, copy->who) : NULL;
-
-	if (!e || !e->info || e->info->save_buffer == 0 || copy->value == 0 || copy->value > e->hi)
-		return false;
-	*c = (struct copying){ .buffer = e->info->save_buffer, .stack = e->hi - copy->value, .len = copy->value,
-			       .is_save = copy->kind == EVENT_SAVE, .who = copy->who, .begin = begin };
-	return true;
 }
 
 uint64_t copying_done(struct model *m, const struct copying *c)

@@ -19,8 +19,8 @@ struct copying {
 
 enum { COPYING_MOST = 32 * 1024 /* bytes that are looked at */ };
 
-/* Is a copy under way at m->t? A save or a restore is noted when it is complete: this looks
- * for the next one, and for the call of memcpy before it. */
+/* Is a copy under way at m->t: since a call of memcpy with such addresses, until it is noted
+ * as saved or restored? */
 bool copying_at(struct model *m, struct copying *c);
 
 /* How many bytes of the first COPYING_MOST the instructions since its beginning have

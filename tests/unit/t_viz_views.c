@@ -303,6 +303,13 @@ static void copying(void)
 	CHECK_SHOWS_NOT(" %");
 	CHECK_SHOWS("64 bytes of alice; 0 differ");
 	model_free(m);
+	m = open_story(STORY_ENDS_HALF); /* live: nobody knows yet that this becomes a save */
+	model_seek(m, UINT64_MAX);
+	CHECK_EQ(m->t, T_HALF);
+	draw(m, VIEW_BUFFER, 60, 12);
+	CHECK_SHOWS("copied out");
+	CHECK_SHOWS(" 50 %");
+	model_free(m);
 }
 
 static void not_shared(void)

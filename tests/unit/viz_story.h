@@ -38,7 +38,7 @@ enum {
 	N_TURNS = 60, T_END = T_TURNS + 8 * N_TURNS,
 };
 
-/* Its name makes it one that copies: 64 bytes, by halves. It is only looked at. */
+/* Copies 64 bytes, by halves. It is only looked at. */
 extern const char memcpy_in_story[];
 __asm__(".text\n"
 	".type memcpy_in_story, @function\n"
@@ -203,10 +203,12 @@ static void alices_part(struct story *s)
 	add_event(s, EVENT_ARRIVE, MAIN, ALICE, 0);
 }
 
-static void save(struct story *s)
+static void copy_half(struct story *s)
 {
 	s->regs.r[REG_RIP] = (uint64_t)(uintptr_t)memcpy_in_story - 1;
 	s->regs.r[REG_RDI] = BUFFER;
+	s->regs.r[REG_RSI] = SHARED_HI - SAVED;
+	s->regs.r[REG_RDX] = SAVED;
 	go_to(s, MAIN_HI - MAIN_SP);
 	add_event(s, EVENT_CALL, MAIN, NO_EXEC, (uint64_t)(uintptr_t)memcpy_in_story);
 	for (uint64_t at = 0; at < SAVED; at += 8) {
@@ -217,6 +219,10 @@ static void save(struct story *s)
 	s->regs.r[REG_RIP] += 3;
 	s->regs.r[REG_RBX] = 0x77;
 	go_to(s, MAIN_HI - MAIN_SP);
+}
+
+static void save(struct story *s)
+{
 	for (uint64_t at = SAVED / 2; at < SAVED; at += 8)
 		put_word(s, BUFFER + at, SAVED - at == 0x20 ? 0xc0ffee : 0xa11ce000 + SAVED - at);
 	put_word(s, STACKS + 0x40 + 32, SAVED);
@@ -236,7 +242,7 @@ static void swap(struct story *s, uint32_t from, uint32_t to, uint64_t from_sp, 
 	add_event(s, EVENT_ARRIVE, to, from, 0);
 }
 
-enum { STORY_WITHOUT_CODE = 1, STORY_WITHOUT_COROUTINES = 2, STORY_WITHOUT_EXECS = 4 };
+enum { STORY_WITHOUT_CODE = 1, STORY_WITHOUT_COROUTINES = 2, STORY_WITHOUT_EXECS = 4, STORY_ENDS_HALF = 8 /* at T_HALF */ };
 
 static void add_execs(struct story *s, bool is_bare)
 {
@@ -268,6 +274,9 @@ static void write_story(struct story *s, int without)
 	if (!(without & STORY_WITHOUT_EXECS))
 		add_execs(s, without & STORY_WITHOUT_COROUTINES);
 	alices_part(s);
+	copy_half(s);
+	if (without & STORY_ENDS_HALF)
+		return;
 	save(s);
 	for (uint64_t at = 8; at <= 0x60; at += 8)
 		put_word(s, SHARED_HI - at, 0xb0b000 + at);
