@@ -223,7 +223,7 @@ static bool has_shared_stack(const struct model *m)
 	return false;
 }
 
-static void nothing(const struct model *m, struct pane p)
+static void draw_nothing(const struct model *m, struct pane p)
 {
 	if (!m->layout || !m->layout->has_coroutines)
 		pane_wrap(p, ROLE_DIM, 0, "This program swaps contexts that have stacks of their own: nothing is copied.");
@@ -244,7 +244,7 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	ui->cursor_addr[VIEW_BUFFER] = 0;
 	ui->n_lines[VIEW_BUFFER] = 0;
 	if (!s.exec) {
-		nothing(m, p);
+		draw_nothing(m, p);
 		return;
 	}
 	there = s.doing == AT_REST ? model_owner(m, s.exec->hi - 8) : s.exec->number;
