@@ -226,6 +226,7 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 {
 	int n = m->n_execs > INT16_MAX ? INT16_MAX : (int)m->n_execs;
 	int current = 0, first;
+	long from;
 	struct columns c;
 	uint64_t most;
 
@@ -237,7 +238,10 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 		view_column(p, 0, 0, p.w, ROLE_DIM, 0, "nobody yet");
 		return;
 	}
-	c = choose(m, p.w, 0, n < 64 ? n : 64);
+	/* by those that are, or will be, in sight */
+	from = (long)current + ui->scroll[VIEW_COROUTINES] - p.h;
+	from = from > n - p.h ? n - p.h : from;
+	c = choose(m, p.w, from < 0 ? 0 : (int)from, 2 * p.h + 1);
 	if (!c.has_times && p.h >= 2 * n) {
 		c.lines = 2;
 		c.has_state = true;
