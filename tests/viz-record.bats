@@ -65,6 +65,8 @@ events() { # kinds
 	PROGRAM=$BATS_FILE_TMPDIR/shared
 	record '' --from alices
 	[ "$(events 'save|restore' | wc -l)" -ge 4 ]
+	PROGRAM=$BATS_FILE_TMPDIR/record
+	record string --from in_copy
 }
 
 @test "--switch and --all tell the same switches, with the same registers" {
@@ -96,6 +98,9 @@ events() { # kinds
 	grep -q '^exit' events
 	# The copier is one of those who run.
 	trace_regs t.cot execs | grep -q '^[0-9]* 2 copier bounds$'
+	# On the way by the copier nothing is left out.
+	sort -n <(trace_regs t.cot events) <(trace_regs t.cot gaps) |
+		awk '$2 == "swap" && $4 == "copier" { on = 1; n++ } $2 == "gap" && on { bad = 1 } $2 == "arrive" && $3 != "copier" { on = 0 } END { exit bad || n < 2 }'
 	# A resume, then the switch that it is.
 	trace_regs t.cot events | awk '$2 == "resume" { who = $3 } $2 == "swap" && who { if ($4 != who && $4 != "copier") bad = 1; who = "" } END { exit bad }'
 }
