@@ -151,10 +151,13 @@ uint32_t execs_of_co(struct recorder *r, const struct co_info *co)
 
 void execs_refresh(struct recorder *r)
 {
-	const struct co_table *t = &r->track.table;
+	const struct co_table *t = &r->track.table, *before = &r->track.before;
 
-	for (size_t i = 0; i < t->n; i++)
-		execs_of_co(r, &t->cos[i]);
+	for (size_t i = 0; i < t->n; i++) {
+		const struct co_info *was = i < before->n ? &before->cos[i] : NULL, *co = &t->cos[i];
+		if (!was || was->co != co->co || was->id != co->id || strcmp(was->name, co->name) != 0)
+			execs_of_co(r, co);
+	}
 }
 
 /* --- those of none --------------------------------------------------------------------- */

@@ -27,11 +27,13 @@ static void tell(struct noticing *k, enum event_kind kind, const struct co_info 
 	k->fn(k->arg, &n);
 }
 
-/* Who @now was before; NULL: it is new. Its memory may have been another's. */
-static const struct co_info *earlier(const struct noticing *k, const struct co_info *now)
+/* Who number @i was before; NULL: it is new. Its memory may have been another's. */
+static const struct co_info *earlier(const struct noticing *k, size_t i)
 {
-	const struct co_info *was = co_table_by_co(k->before, now->co);
+	const struct co_info *now = &k->now->cos[i], *was = i < k->before->n ? &k->before->cos[i] : NULL;
 
+	if (!was || was->co != now->co) /* most are where they were */
+		was = co_table_by_co(k->before, now->co);
 	return was && was->id == now->id ? was : NULL;
 }
 
@@ -39,7 +41,7 @@ static void notice_created(struct noticing *k, const struct co_info *running)
 {
 	for (size_t i = 0; i < k->now->n; i++) {
 		const struct co_info *co = &k->now->cos[i];
-		if (!co->is_main && !earlier(k, co))
+		if (!co->is_main && !earlier(k, i))
 			tell(k, EVENT_CREATE, co, running, 0);
 	}
 }
@@ -47,7 +49,7 @@ static void notice_created(struct noticing *k, const struct co_info *running)
 static void notice_copied(struct noticing *k)
 {
 	for (size_t i = 0; i < k->now->n; i++) {
-		const struct co_info *co = &k->now->cos[i], *was = earlier(k, co);
+		const struct co_info *co = &k->now->cos[i], *was = earlier(k, i);
 		if (!was || was->save_len == co->save_len)
 			continue;
 		if (co->save_len > 0)
@@ -60,7 +62,7 @@ static void notice_copied(struct noticing *k)
 static void notice_woken(struct noticing *k, const struct co_info *running)
 {
 	for (size_t i = 0; i < k->now->n; i++) {
-		const struct co_info *co = &k->now->cos[i], *was = earlier(k, co);
+		const struct co_info *co = &k->now->cos[i], *was = earlier(k, i);
 		if (was && state_is(k->l, was, "waiting") && state_is(k->l, co, "ready"))
 			tell(k, EVENT_WAKE, co, running, 0);
 	}

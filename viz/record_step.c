@@ -202,7 +202,7 @@ static int notice_swap(struct recorder *r, uint64_t rip_before, char **why)
 			return -1;
 	}
 	if (was_in && !is_in) {
-		r->track.is_table_stale = true; /* for the buffers: contexts have changed */
+		r->track.is_table_stale |= r->track.has_buffers; /* contexts say how much will be copied there */
 		return recorder_event(r, EVENT_ARRIVE, r->to, r->from, 0, why);
 	}
 	return 0;

@@ -349,10 +349,13 @@ bool target_read(void *arg, uint64_t addr, void *to, size_t len)
 	return len == 0 || process_vm_readv(t->pid, &here, 1, &there, 1, 0) == (ssize_t)len;
 }
 
-enum { BATCH = 256 };
+enum {
+	BATCH = 256,
+	NEAR = 512, /* bytes between two ranges that are read along: a range more costs about as much */
+};
 
-/* One call for up to BATCH ranges. It ends at the first that cannot be read: what was read
- * tells which. Returns how many are settled. */
+/* One call for @n ranges, up to BATCH. It ends at the first that cannot be read: what was
+ * read tells which. Returns how many are settled. */
 static size_t read_batch(const struct target *t, struct target_range *ranges, size_t n)
 {
 	struct iovec here[BATCH], there[BATCH];
@@ -372,10 +375,42 @@ static size_t read_batch(const struct target *t, struct target_range *ranges, si
 	return i;
 }
 
+/* The same, and neighbours as one: what lies between them goes nowhere. False: some of it
+ * cannot be read, and nothing is settled. */
+static bool read_neighbours(const struct target *t, struct target_range *ranges, size_t n)
+{
+	struct iovec here[2 * BATCH], there[BATCH];
+	static char between[NEAR];
+	size_t n_here = 0, n_there = 0, total = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct iovec *last = n_there > 0 ? &there[n_there - 1] : NULL;
+		uint64_t end = last ? (uint64_t)(uintptr_t)last->iov_base + last->iov_len : 0;
+		uint64_t gap = ranges[i].addr - end; /* huge if it lies before */
+		if (last && gap <= NEAR) {
+			if (gap > 0)
+				here[n_here++] = (struct iovec){ between, gap };
+			last->iov_len += gap + ranges[i].len;
+			total += gap;
+		} else {
+			there[n_there++] = (struct iovec){ (void *)(uintptr_t)ranges[i].addr, ranges[i].len };
+		}
+		here[n_here++] = (struct iovec){ ranges[i].to, ranges[i].len };
+		total += ranges[i].len;
+	}
+	if (process_vm_readv(t->pid, here, n_here, there, n_there, 0) != (ssize_t)total)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		ranges[i].is_read = true;
+	return true;
+}
+
 void target_read_many(const struct target *t, struct target_range *ranges, size_t n)
 {
-	for (size_t i = 0; i < n;)
-		i += read_batch(t, ranges + i, n - i < BATCH ? n - i : BATCH);
+	for (size_t i = 0; i < n;) {
+		size_t some = n - i < BATCH ? n - i : BATCH;
+		i += some > 1 && read_neighbours(t, ranges + i, some) ? some : read_batch(t, ranges + i, some);
+	}
 }
 
 void target_take_output(struct target *t)

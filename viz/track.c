@@ -155,8 +155,12 @@ static void batch_ranges(struct track *k)
 bool track_read(void *arg, uint64_t addr, void *to, size_t len)
 {
 	struct track *k = arg;
-	const struct range *range = ranges_find(&k->ranges, addr);
+	const struct range *range = k->recent < k->ranges.n ? &k->ranges.all[k->recent] : NULL;
 
+	if (!range || addr < range->lo || addr >= range->hi) { /* the fields of a struct come together */
+		range = ranges_find(&k->ranges, addr);
+		k->recent = range ? (size_t)(range - k->ranges.all) : 0;
+	}
 	/* Only what is tracked now: the shadow remembers the dead, too. */
 	if (range && len <= range->hi - addr && memory_read(&k->shadow, addr, to, len))
 		return true;
@@ -206,10 +210,12 @@ static void renew_ranges(struct track *k)
 
 	k->ranges = (struct ranges){ 0 };
 	k->ctxs.n = k->buffers.n = 0;
+	k->has_buffers = false;
 	co_table_each_range(&k->table, k->layout, append_range, k);
 	for (size_t i = 0; i < k->table.n; i++) {
 		const struct co_info *co = &k->table.cos[i];
 		size_t len = buffer_len(k, co);
+		k->has_buffers |= co->save_buffer != 0;
 		append(k, &k->ctxs, co->ctx, layout_ctx_size(k->layout));
 		append(k, &k->buffers, co->save_buffer, len);
 		append(k, &k->ranges, co->save_buffer, len);

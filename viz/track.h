@@ -35,6 +35,7 @@ struct track {
 	struct memory shadow;
 	struct co_table table, before; /* now, and before the latest track_table */
 	struct ranges ranges;   /* structs, contexts, buffers */
+	size_t recent;          /* of ranges: where track_read was last */
 	struct ranges ctxs, buffers; /* those of them that tell nothing to the table */
 	struct ranges stacks;   /* every one that was ever seen */
 	struct track_context *contexts;
@@ -43,6 +44,7 @@ struct track {
 	struct trace_word *words;   /* what has changed since track_begin_step */
 	size_t n_words, words_room;
 	bool is_table_stale;        /* a struct has changed: track_table is due */
+	bool has_buffers;           /* some coroutine has a save_buffer */
 	bool is_out_of_memory;
 
 	/* inner: a batch that is being read */

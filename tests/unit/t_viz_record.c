@@ -309,6 +309,34 @@ static void track_unreadable(void)
 	track_end(&k);
 }
 
+/* Many ranges at once: neighbours, others, one that cannot be read, in any order. */
+static void read_many(void)
+{
+	enum { N = 600 };
+	static char bytes[N * 100], to[N][40];
+	static struct target_range ranges[N];
+	struct rng rng = { test_seed(3) };
+
+	me.pid = getpid();
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 13);
+	for (int bad = 0; bad < 3; bad++) {
+		memset(to, 0, sizeof(to));
+		for (int i = 0; i < N; i++) {
+			size_t place = bad == 1 ? rng_below(&rng, sizeof(bytes) - 40) : (size_t)i * 100 + rng_below(&rng, 60);
+			bool is_bad = bad == 2 && i % 100 == 50;
+			ranges[i] = (struct target_range){ .addr = is_bad ? 16 : at(&bytes[place]),
+							   .len = 1 + rng_below(&rng, 40), .to = to[i] };
+		}
+		target_read_many(&me, ranges, N);
+		for (int i = 0; i < N; i++) {
+			CHECK_EQ(ranges[i].is_read, ranges[i].addr != 16);
+			CHECK(!ranges[i].is_read || memcmp(to[i], (void *)(uintptr_t)ranges[i].addr, ranges[i].len) == 0);
+			CHECK(ranges[i].len == 40 || to[i][ranges[i].len] == 0);
+		}
+	}
+}
+
 /* --- code ---------------------------------------------------------------------------------- */
 
 static int n_reads;
@@ -372,6 +400,7 @@ static const struct test_case cases[] = {
 	{ "track_writes", "what is written to a stack is told once, word by word", track_writes, 0, NULL },
 	{ "track_snapshots", "a snapshot has what is in use of each stack; unseen changes are counted and put right", track_snapshots, 0, NULL },
 	{ "track_unreadable", "memory that cannot be read is left out", track_unreadable, 0, NULL },
+	{ "read_many", "many ranges are read at once, neighbours as one", read_many, 0, NULL },
 	{ "code_once", "each instruction is read and decoded once", code_once, 0, NULL },
 	{ "near_names", "names that are near", near_names, 0, NULL },
 };
