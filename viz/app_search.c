@@ -43,27 +43,13 @@ static void search_execs(const struct app *app, uint64_t from, int direction, st
 			*best = (struct match){ e[i].step, "coroutine" };
 }
 
-/* The next visit to a function: where we are inside of it, the one after. */
+/* Where a function of that name is entered. */
 static void search_functions(struct app *app, uint64_t from, int direction, struct match *best)
 {
-	struct model *m = app->model;
-	uint64_t t = from;
-	struct symbol f;
+	uint64_t t = model_find_function(app->model, from, app->ui.search, direction);
 
-	if (!m->symbols || !symbol_named(m->symbols, app->ui.search, &f) || !f.is_function)
-		return;
-	bool is_in = m->state.regs.r[REG_RIP] >= f.lo && m->state.regs.r[REG_RIP] < f.hi;
-	while (direction > 0 ? t < m->last : t > 0) {
-		uint64_t next = model_find_function(m, direction > 0 ? t + 1 : t - 1, app->ui.search, direction);
-		if (direction > 0 ? next <= t : next >= t)
-			return;
-		if (!is_in || next != t + (uint64_t)direction) {
-			if (is_nearer(next, best, from, direction))
-				*best = (struct match){ next, "function" };
-			return;
-		}
-		t = next;
-	}
+	if (is_nearer(t, best, from, direction))
+		*best = (struct match){ t, "function" };
 }
 
 void app_search(struct app *app, int direction)

@@ -176,16 +176,6 @@ static void backtrace(struct app *app)
 
 /* --- b -------------------------------------------------------------------------------------- */
 
-static bool is_inside(struct model *m, uint64_t t, const struct symbol *f)
-{
-	uint64_t rip;
-
-	if (model_seek(m, t) != 0)
-		return false;
-	rip = m->state.regs.r[REG_RIP];
-	return rip >= f->lo && rip < f->hi;
-}
-
 /* Live, what is not there yet may come: record on, and try these words again. */
 static bool want_more(struct app *app)
 {
@@ -196,11 +186,10 @@ static bool want_more(struct app *app)
 	return true;
 }
 
-/* On to the next state at which function @name begins. */
+/* On to where function @name is entered next. */
 static void go_to_function(struct app *app, const char *name)
 {
 	struct model *m = app->model;
-	uint64_t from = m->t, t = from, next;
 	struct symbol f;
 
 	name += strspn(name, " ");
@@ -208,22 +197,11 @@ static void go_to_function(struct app *app, const char *name)
 		app_fail(app, "there is no function \"%s\"", name);
 		return;
 	}
-	bool was_inside = is_inside(m, t, &f);
-	while (t < m->last && (next = model_find_function(m, t + 1, name, +1)) > t) {
-		/* a run of states inside of it is one visit */
-		bool is_same_visit = was_inside && next == t + 1;
-		t = next;
-		was_inside = true;
-		if (!is_same_visit && is_inside(m, t, &f)) {
-			app_go(app, t);
-			return;
-		}
-		if (!is_inside(m, t, &f))
-			break;
-	}
-	app_go(app, from);
-	if (!want_more(app))
-		app_fail(app, "%s does not run after this, as far as it is recorded", name);
+	uint64_t t = model_find_function(m, m->t, name, +1);
+	if (t > m->t)
+		app_go(app, t);
+	else if (!want_more(app))
+		app_fail(app, "%s is not entered after this, as far as it is recorded", name);
 }
 
 /* --- all ------------------------------------------------------------------------------------ */

@@ -216,6 +216,13 @@ static void places(void)
 	CHECK_EQ(s.app.wish, WISH_NONE);
 	type("/zzz");
 	says("no function, coroutine or output");
+	type(":b memcpy_in_story");
+	says("not entered after this");
+	press("End");
+	type("/memcpy_in_story");
+	press(","); /* backwards: the story begins there */
+	says("function \"memcpy_in_story\"");
+	CHECK_EQ(s.app.model->t, 0);
 	press("Home");
 	type("/the end");
 	says("output");
