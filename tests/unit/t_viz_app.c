@@ -220,9 +220,9 @@ static void places(void)
 	says("not entered after this");
 	press("End");
 	type("/memcpy_in_story");
-	press(","); /* backwards: the story begins there */
+	press(","); /* backwards */
 	says("function \"memcpy_in_story\"");
-	CHECK_EQ(s.app.model->t, 0);
+	CHECK(s.app.model->t < s.app.model->last);
 	press("Home");
 	type("/the end");
 	says("output");
