@@ -72,7 +72,8 @@ static const int speed_ms[PLAY_SPEEDS] = { 1600, 800, 400, 200, 100, 50, 25 };
 
 int app_tick_ms(const struct app *app)
 {
-	return app->play ? speed_ms[app->speed] : -1;
+	/* not behind the back of somebody who reads or types */
+	return app->play && app->mode == MODE_KEYS ? speed_ms[app->speed] : -1;
 }
 
 void app_overlay(struct app *app, const char *title, char *text)

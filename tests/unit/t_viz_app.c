@@ -171,6 +171,10 @@ static void plays(void)
 	CHECK(ms > 0);
 	press("+");
 	CHECK(app_tick_ms(&s.app) < ms);
+	press("?");
+	CHECK_EQ(app_tick_ms(&s.app), -1);
+	press("Esc");
+	CHECK(app_tick_ms(&s.app) > 0);
 	for (int i = 0; i < 5; i++)
 		app_update(&s.app, CMD_TICK, NULL);
 	CHECK_EQ(s.app.model->t, 5);
