@@ -11,11 +11,11 @@
 #include <limits.h>
 #include <string.h>
 
-enum { IN_ROW = 3, ROWS_MAX = 6, NOT = -1 };
+enum { IN_ROW = 4, ROWS_MAX = 6, NOT = -1 };
 
 struct cell_of_row {
 	int view;
-	int weight;  /* of the width */
+	int weight;  /* of the width; 0: no cell */
 	int instead; /* the view that takes this place while it has the focus; or NOT */
 };
 
@@ -26,37 +26,36 @@ struct row {
 	struct cell_of_row cells[IN_ROW];
 };
 
-#define NO_CELL { NOT, 0, NOT }
-
 static const struct row rows[] = {
 	/* wide: three columns, everything */
 	{ 110, INT_MAX, 18, INT_MAX, 0, 10, { { VIEW_COROUTINES, 25, NOT }, { VIEW_CODE, 50, NOT }, { VIEW_REGISTERS, 45, NOT } } },
-	{ 110, INT_MAX, 0, 17, 0, 10, { { VIEW_CODE, 50, VIEW_COROUTINES }, { VIEW_REGISTERS, 45, NOT }, { VIEW_STACK_A, 30, VIEW_BUFFER } } },
+	{ 110, INT_MAX, 0, 17, 0, 10, { { VIEW_CODE, 40, VIEW_COROUTINES }, { VIEW_REGISTERS, 36, VIEW_TIMELINE },
+					{ VIEW_STACK_A, 24, VIEW_BUFFER }, { VIEW_STACK_B, 24, VIEW_OUTPUT } } },
 	{ 110, INT_MAX, 18, INT_MAX, 0, 11, { { VIEW_STACK_A, 40, NOT }, { VIEW_STACK_B, 40, NOT }, { VIEW_BUFFER, 40, NOT } } },
-	{ 110, INT_MAX, 38, INT_MAX, 6, 0, { { VIEW_TIMELINE, 80, NOT }, { VIEW_OUTPUT, 40, NOT }, NO_CELL } },
-	{ 110, INT_MAX, 28, 37, 4, 0, { { VIEW_TIMELINE, 80, NOT }, { VIEW_OUTPUT, 40, NOT }, NO_CELL } },
-	{ 110, INT_MAX, 18, 27, 2, 0, { { VIEW_TIMELINE, 80, NOT }, { VIEW_OUTPUT, 40, NOT }, NO_CELL } },
+	{ 110, INT_MAX, 38, INT_MAX, 6, 0, { { VIEW_TIMELINE, 80, NOT }, { VIEW_OUTPUT, 40, NOT } } },
+	{ 110, INT_MAX, 28, 37, 4, 0, { { VIEW_TIMELINE, 80, NOT }, { VIEW_OUTPUT, 40, NOT } } },
+	{ 110, INT_MAX, 18, 27, 2, 0, { { VIEW_TIMELINE, 80, NOT }, { VIEW_OUTPUT, 40, NOT } } },
 	/* 80 columns */
-	{ 54, 109, 0, INT_MAX, 0, 11, { { VIEW_CODE, 44, NOT }, { VIEW_REGISTERS, 37, NOT }, NO_CELL } },
+	{ 54, 109, 0, INT_MAX, 0, 11, { { VIEW_CODE, 44, NOT }, { VIEW_REGISTERS, 37, NOT } } },
 	{ 74, 109, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 28, NOT }, { VIEW_STACK_B, 28, NOT }, { VIEW_COROUTINES, 25, VIEW_BUFFER } } },
-	{ 54, 73, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 1, VIEW_COROUTINES }, { VIEW_STACK_B, 1, VIEW_BUFFER }, NO_CELL } },
-	{ 54, 109, 34, INT_MAX, 0, 6, { { VIEW_BUFFER, 3, VIEW_COROUTINES }, { VIEW_OUTPUT, 2, NOT }, NO_CELL } },
+	{ 54, 73, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 1, VIEW_COROUTINES }, { VIEW_STACK_B, 1, VIEW_BUFFER } } },
+	{ 54, 109, 34, INT_MAX, 0, 6, { { VIEW_BUFFER, 3, VIEW_COROUTINES }, { VIEW_OUTPUT, 2, NOT } } },
 	/* narrow */
-	{ 0, 53, 0, INT_MAX, 0, 10, { { VIEW_CODE, 1, VIEW_COROUTINES }, NO_CELL, NO_CELL } },
-	{ 0, 53, 22, INT_MAX, 0, 8, { { VIEW_REGISTERS, 1, VIEW_BUFFER }, NO_CELL, NO_CELL } },
-	{ 36, 53, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 1, VIEW_REGISTERS }, { VIEW_STACK_B, 1, VIEW_BUFFER }, NO_CELL } },
-	{ 0, 35, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 1, VIEW_STACK_B }, NO_CELL, NO_CELL } },
-	{ 0, 53, 34, INT_MAX, 0, 7, { { VIEW_COROUTINES, 1, NOT }, NO_CELL, NO_CELL } },
-	{ 0, 109, 24, INT_MAX, 3, 0, { { VIEW_TIMELINE, 1, VIEW_OUTPUT }, NO_CELL, NO_CELL } },
-	{ 0, 109, 18, 23, 2, 0, { { VIEW_TIMELINE, 1, VIEW_OUTPUT }, NO_CELL, NO_CELL } },
-	{ 0, 109, 14, 17, 1, 0, { { VIEW_TIMELINE, 1, VIEW_OUTPUT }, NO_CELL, NO_CELL } },
+	{ 0, 53, 0, INT_MAX, 0, 10, { { VIEW_CODE, 1, VIEW_COROUTINES } } },
+	{ 0, 53, 22, INT_MAX, 0, 8, { { VIEW_REGISTERS, 1, VIEW_BUFFER } } },
+	{ 36, 53, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 1, VIEW_REGISTERS }, { VIEW_STACK_B, 1, VIEW_BUFFER } } },
+	{ 0, 35, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 1, VIEW_STACK_B } } },
+	{ 0, 53, 34, INT_MAX, 0, 7, { { VIEW_COROUTINES, 1, NOT } } },
+	{ 0, 109, 24, INT_MAX, 3, 0, { { VIEW_TIMELINE, 1, VIEW_OUTPUT } } },
+	{ 0, 109, 18, 23, 2, 0, { { VIEW_TIMELINE, 1, VIEW_OUTPUT } } },
+	{ 0, 109, 14, 17, 1, 0, { { VIEW_TIMELINE, 1, VIEW_OUTPUT } } },
 };
 
 /* On a projector: what the eye must follow, and nothing else. */
 static const struct row big_rows[] = {
-	{ 54, INT_MAX, 0, INT_MAX, 0, 10, { { VIEW_CODE, 50, VIEW_COROUTINES }, { VIEW_REGISTERS, 40, VIEW_OUTPUT }, NO_CELL } },
-	{ 0, 53, 0, INT_MAX, 0, 10, { { VIEW_CODE, 1, VIEW_REGISTERS }, NO_CELL, NO_CELL } },
-	{ 36, INT_MAX, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 1, VIEW_TIMELINE }, { VIEW_STACK_B, 1, VIEW_BUFFER }, NO_CELL } },
+	{ 54, INT_MAX, 0, INT_MAX, 0, 10, { { VIEW_CODE, 50, VIEW_COROUTINES }, { VIEW_REGISTERS, 40, VIEW_OUTPUT } } },
+	{ 0, 53, 0, INT_MAX, 0, 10, { { VIEW_CODE, 1, VIEW_REGISTERS } } },
+	{ 36, INT_MAX, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 1, VIEW_TIMELINE }, { VIEW_STACK_B, 1, VIEW_BUFFER } } },
 };
 
 static bool has_row(const struct row *r, int w, int h)
@@ -82,7 +81,7 @@ static void place_row(const struct row *r, int w, int y, int h, int wanted, stru
 
 	for (int i = 0; i < IN_ROW; i++)
 		sum += r->cells[i].weight;
-	for (int i = 0; i < IN_ROW && r->cells[i].view != NOT; i++) {
+	for (int i = 0; i < IN_ROW && r->cells[i].weight > 0; i++) {
 		upto += r->cells[i].weight;
 		int end = part_end(0, w, sum, upto);
 		a->view[view_of(&r->cells[i], wanted, a)] = (struct rect){ x, y, end - x + 1, h };
