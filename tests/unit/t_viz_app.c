@@ -205,7 +205,7 @@ static void places(void)
 	CHECK(s.app.is_error && s.app.message[0]);
 	type(":p $rsp");
 	says("rsp = 0x");
-	type(":p nothing");
+	type(":p no_such_name");
 	says("no register, number or function");
 	type(":x/4gx rsp");
 	CHECK_EQ(s.app.mode, MODE_OVERLAY);
