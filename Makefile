@@ -24,9 +24,11 @@ endif
 # OPT=-O3 on the command line gives a debug build of another level.
 OPT     := $(OPT_$(VARIANT))
 
+# The parts of coviz; each knows those before it (tests/layers.bats).
+VIZ_PARTS := trace code record model grid view app
 WARN    := -Wall -Wextra -Wshadow
 BOTH    := -g -fPIC -fno-omit-frame-pointer -fstack-clash-protection \
-           -D_GNU_SOURCE -Isrc -MMD -MP $(WARN)
+           -D_GNU_SOURCE -Isrc $(addprefix -iquote viz/,$(VIZ_PARTS)) -MMD -MP $(WARN)
 # -fexceptions: pthread_exit unwinds C++ resumers through our frames. Without it,
 # link-time optimization concludes that nothing ever comes through co_resume.
 CFLAGS  := -std=gnu11 -Wstrict-prototypes -fexceptions $(BOTH) $(EXTRA)
@@ -153,7 +155,7 @@ install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 
 # --- coviz ----------------------------------------------------------------------
 
-VIZ      := $(sort $(patsubst %.c,%,$(wildcard viz/*.c)))
+VIZ      := $(sort $(patsubst %.c,%,$(wildcard $(VIZ_PARTS:%=viz/%/*.c))))
 VIZ_LIBS := -ldw -lelf -lcapstone -lncursesw -lutil
 viz_objects = $(addprefix $(1)/,$(addsuffix .o,$(VIZ)))
 
@@ -269,7 +271,6 @@ $(addprefix $(B)/tests/,$(TESTS_$(HOOKS)) $(TESTS_ALL)): $(B)/costep_hooks.o
 # coviz's: linked with its parts, and with nothing of the library; two look at the switch.
 TESTS_VIZ := $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/t_viz_*.c)))
 VIZ_PROGRAMS := $(TESTS_VIZ:%=$(B)/viztests/%)
-$(B)/tests/unit/t_viz_%.o: BOTH += -iquote viz
 $(B)/viztests/%: $(B)/tests/unit/%.o $(filter-out %/main.o,$(call viz_objects,$(B)))
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

@@ -12,7 +12,7 @@
 #include <link.h>
 #include <time.h>
 
-#include "../../viz/app.h"
+#include "app.h"
 #include "viz_fake.h"
 
 static char made[] = "/tmp/bench_viz.XXXXXX";

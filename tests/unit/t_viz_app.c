@@ -2,10 +2,10 @@
 /* The viewer without a terminal: keys in, grids out. */
 #include "check.h"
 
-#include "../../viz/app.h"
-#include "../../viz/export.h"
-#include "../../viz/script.h"
-#include "../../viz/session.h"
+#include "app.h"
+#include "export.h"
+#include "script.h"
+#include "session.h"
 #include "viz_story.h"
 
 /* --- a session on the story ------------------------------------------------------------------- */

@@ -4,8 +4,8 @@
 
 #include "check.h"
 
-#include "../../viz/arrange.h"
-#include "../../viz/command.h"
+#include "arrange.h"
+#include "command.h"
 
 /* --- commands --------------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 #include <ucontext.h>
 
 #include "check.h"
-#include "../../viz/decode.h"
+#include "decode.h"
 
 /* --- single instructions -------------------------------------------------------- */
 

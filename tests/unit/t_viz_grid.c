@@ -4,8 +4,8 @@
 
 #include "check.h"
 
-#include "../../viz/export.h"
-#include "../../viz/grid.h"
+#include "export.h"
+#include "grid.h"
 
 static struct grid grid;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Recordings of the lessons' own programs: what the model tells of them must hold at
  * every state. (The fields of the library's structs are found by the real table here.) */
-#include "../../viz/app.h"
-#include "../../viz/model.h"
-#include "../../viz/record.h"
+#include "app.h"
+#include "model.h"
+#include "record.h"
 #include "check.h"
 
 static char path[] = "/tmp/t_viz_lessons.XXXXXX";

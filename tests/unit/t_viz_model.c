@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The model: who runs at a step, whose an address is, where a journey leads; and the
  * layout table and the coroutines that are found by it. */
-#include "../../viz/model.h"
+#include "model.h"
 
 #include "viz_fake.h"
 

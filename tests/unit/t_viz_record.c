@@ -3,11 +3,11 @@
  * coroutines tell, tracked memory (of this process itself), names that are near. */
 #include <signal.h>
 
-#include "../../viz/near.h"
-#include "../../viz/notice.h"
-#include "../../viz/ranges.h"
-#include "../../viz/code.h"
-#include "../../viz/track.h"
+#include "near.h"
+#include "notice.h"
+#include "ranges.h"
+#include "code.h"
+#include "track.h"
 
 #include "check.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* say: the sentences for a real switch, for a damaged one, for events and gaps. */
-#include "../../viz/say.h"
+#include "say.h"
 
-#include "../../viz/sentence.h"
+#include "sentence.h"
 #include "two.h"
 
 static char path[] = "/tmp/t_viz_say.XXXXXX";

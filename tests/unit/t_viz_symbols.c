@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "../../viz/symbols.h"
+#include "symbols.h"
 #include "two.h"
 
 /* A label without type and size, as hand-written assembly has them. */

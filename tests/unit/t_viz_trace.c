@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Traces: what was written comes back, at every step, from every side; and files that
  * are damaged end in a message. */
-#include "../../viz/trace.h"
+#include "trace.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -6,7 +6,7 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 
-#include "../../viz/model.h"
+#include "model.h"
 #include "check.h"
 
 /* --- the code that is walked through ------------------------------------------------------- */

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../viz/grid.h"
-#include "../../viz/model.h"
-#include "../../viz/view.h"
+#include "grid.h"
+#include "model.h"
+#include "view.h"
 #include "viz_story.h"
 
 static struct grid grid;

@@ -13,7 +13,7 @@
 #include <sys/user.h>
 
 #include "../../src/coctx.c"
-#include "../../viz/cpu.h"
+#include "cpu.h"
 #include "check.h"
 
 enum { TWO_STACK = 64 * 1024, TWO_TURNS = 3 };

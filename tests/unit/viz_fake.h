@@ -7,8 +7,8 @@
 #ifndef VIZ_FAKE_H
 #define VIZ_FAKE_H
 
-#include "../../viz/trace.h"
-#include "../../viz/trace_format.h"
+#include "trace.h"
+#include "trace_format.h"
 #include "check.h"
 
 enum { FAKE_MAIN, FAKE_ALICE, FAKE_BOB, FAKE_N };

@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 
 #include "check.h"
-#include "../../viz/trace.h"
+#include "trace.h"
 
 enum story_exec { MAIN, ALICE, BOB };
 

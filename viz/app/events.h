@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * list — what happened in a recording, one line for each event: for grep, and to find
+ * events — what happened in a recording, one line for each event: for grep, and to find
  * places for --at.
  *
  * Part:    backend. Uses model.
  */
-#ifndef VIZ_LIST_H
-#define VIZ_LIST_H
+#ifndef VIZ_EVENTS_H
+#define VIZ_EVENTS_H
 
 #include <stdio.h>
 

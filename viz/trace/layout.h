@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../src/debug.h"
+#include "debug.h"
 #include "cpu.h"
 #include "memory.h"
 

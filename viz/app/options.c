@@ -34,6 +34,7 @@ const char options_help[] =
 	"  --dump KIND|FILE   write one screen: txt, ansi, svg, dark.svg to standard output, or to\n"
 	"                     a file with such an ending\n"
 	"  --size WxH         of the screen (120x36)\n"
+	"  --list             what happened, a line for each event: its state, and its place for --at\n"
 	"  --script FILE      keys from a file (coviz help script)\n"
 	"  --cast FILE        the screens of the script, or what you do, for asciinema\n"
 	"\n"
@@ -48,7 +49,7 @@ const char options_help[] =
 	"  --help, --version\n";
 
 enum { OPT_AT = 256, OPT_SIZE, OPT_DUMP, OPT_ADDR, OPT_SCRIPT, OPT_CAST, OPT_ASCII, OPT_COLOR, OPT_PROJECTOR, OPT_ZOOM,
-       OPT_ASM, OPT_SOURCE, OPT_HELP, OPT_VERSION, OPT_SWITCH, OPT_ALL, OPT_FROM, OPT_TO, OPT_THREAD };
+       OPT_ASM, OPT_SOURCE, OPT_LIST, OPT_HELP, OPT_VERSION, OPT_SWITCH, OPT_ALL, OPT_FROM, OPT_TO, OPT_THREAD };
 
 static const struct option names[] = {
 	{ "at", required_argument, NULL, OPT_AT },          { "size", required_argument, NULL, OPT_SIZE },
@@ -57,6 +58,7 @@ static const struct option names[] = {
 	{ "ascii", no_argument, NULL, OPT_ASCII },          { "color", required_argument, NULL, OPT_COLOR },
 	{ "projector", no_argument, NULL, OPT_PROJECTOR },  { "zoom", required_argument, NULL, OPT_ZOOM },
 	{ "asm", no_argument, NULL, OPT_ASM },              { "source", no_argument, NULL, OPT_SOURCE },
+	{ "list", no_argument, NULL, OPT_LIST },
 	{ "help", no_argument, NULL, OPT_HELP },            { "version", no_argument, NULL, OPT_VERSION },
 	/* of run only; last */
 	{ "switch", no_argument, NULL, OPT_SWITCH },        { "all", no_argument, NULL, OPT_ALL },
@@ -142,6 +144,7 @@ static bool take(struct options *o, int option, const char *value)
 	case OPT_ZOOM:      return parse_zoom(o, value);
 	case OPT_ASM:       o->is_asm = true; break;
 	case OPT_SOURCE:    o->is_asm = false; break;
+	case OPT_LIST:      o->is_list = true; break;
 	case OPT_SWITCH:    o->record.mode = RECORD_SWITCH; break;
 	case OPT_ALL:       o->record.mode = RECORD_ALL; break;
 	case OPT_FROM:      o->record.mode = RECORD_FROM_TO; o->record.from = value; break;

@@ -23,6 +23,7 @@ struct options {
 	bool is_ascii, is_raw, is_big, is_asm, is_zoomed;
 	enum view_id zoom;
 	struct record_options record; /* run */
+	bool is_list;
 	bool wants_help, wants_version; /* then nothing else was looked at */
 };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cmd_record.h"
+#include "events.h"
 #include "export.h"
 #include "keeper.h"
 #include "options.h"
@@ -125,7 +126,9 @@ static int run_headless(struct session *s, const struct options *o)
 
 	if (damage && !s->live)
 		fprintf(stderr, "coviz: %s\n", damage);
-	if (o->script)
+	if (o->is_list && list_events(s->app.model, stdout) != 0)
+		status = fail("--list", strerror(errno));
+	if (status == 0 && o->script)
 		status = play_script(s, o->script);
 	if (status == 0 && o->dump) {
 		session_draw(s);
@@ -149,7 +152,7 @@ static void choose_size(const struct options *o, bool is_headless, int *w, int *
 
 static int run_session(struct session *s, const struct options *o)
 {
-	bool is_headless = o->dump || o->script;
+	bool is_headless = o->dump || o->script || o->is_list;
 	int w, h, status;
 
 	choose_size(o, is_headless, &w, &h);
@@ -227,7 +230,7 @@ int main(int argc, char **argv)
 		return o.wants_help ? help(NULL) : puts(version) < 0;
 	if (o.color == COLOR_AUTO && getenv("NO_COLOR") && *getenv("NO_COLOR"))
 		o.color = COLOR_NEVER;
-	if (o.dump || o.script)
+	if (o.dump || o.script || o.is_list)
 		return view(&o);
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return fail(NULL, "this is no terminal; --dump txt writes the screen to standard output, --script FILE plays keys"), 2;
