@@ -19,7 +19,7 @@
 enum {
 	DEFAULT_SWITCHES = 1000,
 	DEFAULT_STEPS = 10000000,
-	DEFAULT_SWITCH_STEPS = 50000, /* less than two seconds */
+	DEFAULT_SWITCH_STEPS = 40000, /* less than two seconds */
 	PIECE = 2000,            /* states between two looks at the clock */
 	PROGRESS_AFTER_NS = 1000000000,
 	PROGRESS_EVERY_NS = 200000000,
@@ -40,7 +40,7 @@ static const char help[] =
 	"  -p PID             a program that runs already; afterwards it goes on as before\n"
 	"  --thread N         which thread, in the order of their making (default 0: main)\n"
 	"  --switches N       stop after N switches (default 1000 with --switch; 0: no limit)\n"
-	"  --steps N          stop after N instructions (default 10000000, with --switch 50000;\n"
+	"  --steps N          stop after N instructions (default 10000000, with --switch 40000;\n"
 	"                     0: no limit)\n"
 	"  -q, --quiet        show neither the program's output nor what was recorded\n"
 	"  -h, --help         this text\n"

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "maps.h"
-#include "near.h"
 #include "recorder.h"
 
 enum {
@@ -181,111 +180,6 @@ static char *command_line(const struct recorder *r)
 	return text;
 }
 
-static struct function find_function(struct recorder *r, const char *name)
-{
-	struct symbol symbol;
-
-	if (!symbol_named(r->symbols, name, &symbol))
-		return (struct function){ 0 };
-	return (struct function){ symbol.lo, symbol.hi > symbol.lo ? symbol.hi : symbol.lo + 1 };
-}
-
-/* --- the table ------------------------------------------------------------------------------ */
-
-static bool field_by_dwarf(void *arg, const char *name, uint32_t *offset, uint32_t *size)
-{
-	return symbols_field(arg, "coctx", name, offset, size);
-}
-
-/* Without a symbol the table is found by its first bytes. */
-static uint64_t find_magic(struct recorder *r, const struct trace_map *maps, size_t n)
-{
-	static const char magic[16] = "costep layout";
-	static char bytes[64 * 1024];
-	uint64_t found = 0;
-
-	for (size_t i = 0; i < n && !found; i++) {
-		for (uint64_t at = maps[i].lo; at < maps[i].hi && !found; at += sizeof(bytes) - sizeof(magic)) {
-			size_t len = maps[i].hi - at < sizeof(bytes) ? maps[i].hi - at : sizeof(bytes);
-			if (!target_read(&r->target, at, bytes, len))
-				continue;
-			const char *hit = memmem(bytes, len, magic, sizeof(magic));
-			if (hit)
-				found = at + (uint64_t)(hit - bytes);
-		}
-	}
-	return found;
-}
-
-static int find_layout(struct recorder *r, const struct trace_map *maps, size_t n, char **why)
-{
-	struct co_debug_layout table;
-	struct symbol symbol;
-	const char *problem = "";
-	uint64_t at = symbol_named(r->symbols, "co_debug_layout", &symbol) ? symbol.lo : 0;
-
-	if (!at && !r->coctx_swap.lo)
-		at = 0;
-	else if (!at && !(r->has_layout = layout_from_fields(&r->layout, field_by_dwarf, r->symbols, &problem)))
-		at = find_magic(r, maps, n);
-	if (!at)
-		return 0;
-	if (!target_read(&r->target, at, &table, sizeof(table)) || !layout_parse(&r->layout, &table, &problem))
-		return record_fail(why, "%s: %s", r->program, *problem ? problem : "its co_debug_layout cannot be read");
-	r->has_layout = true;
-	return 0;
-}
-
-static int find_library(struct recorder *r, const struct trace_map *maps, size_t n, char **why)
-{
-	r->coctx_swap = find_function(r, "coctx_swap");
-	r->co_swap = find_function(r, "co_swap");
-	r->coctx_make = find_function(r, "coctx_make");
-	r->trampoline = find_function(r, "__morestack");
-	if (r->options.mode == RECORD_SWITCH && !r->coctx_swap.lo)
-		return record_fail(why, "%s: is not linked with costep (it has no coctx_swap), so there are no switches to "
-				   "record; --all records any program", r->program);
-	return find_layout(r, maps, n, why);
-}
-
-/* --- places -------------------------------------------------------------------------------- */
-
-static int find_place(struct recorder *r, const char *place, uint64_t *at, char **why)
-{
-	const char *colon = strrchr(place, ':');
-	struct symbol symbol;
-
-	if (colon && colon > place && colon[1]) {
-		char *rest, file[PATH_MAX];
-		long line = strtol(colon + 1, &rest, 10);
-		snprintf(file, sizeof(file), "%.*s", (int)(colon - place), place);
-		if (*rest || line <= 0 || line > INT_MAX)
-			return record_fail(why, "%s: what follows the colon must be the number of a line", place);
-		if (!source_address(r->symbols, file, (int)line, at))
-			return record_fail(why, "%s: %s has no code of such a line (was it built with -g?)", place, r->program);
-		return 0;
-	}
-	if (symbol_named(r->symbols, place, &symbol) && symbol.is_function) {
-		*at = symbol.lo;
-		return 0;
-	}
-	char *names = near_functions(r->program, place);
-	record_fail(why, "%s has no function %s%s%s", r->program, place, names ? "; there is " : "", names ? names : "");
-	free(names);
-	return -1;
-}
-
-static int find_places(struct recorder *r, char **why)
-{
-	if (r->options.mode != RECORD_FROM_TO)
-		return 0;
-	if (r->options.from && find_place(r, r->options.from, &r->from_at, why) != 0)
-		return -1;
-	if (!r->options.from)
-		r->from_at = r->regs.r[REG_RIP];
-	return r->options.to ? find_place(r, r->options.to, &r->to_at, why) : 0;
-}
-
 static void set_breaks(struct recorder *r)
 {
 	struct target *t = &r->target;
@@ -356,9 +250,9 @@ int recorder_open(struct recorder *r, char **why)
 	for (size_t i = 0; i < n; i++)
 		symbols_add_map(r->symbols, maps[i].path, maps[i].lo, maps[i].hi, maps[i].offset);
 	symbols_ready(r->symbols);
-	int result = find_library(r, maps, n, why);
+	int result = recorder_find_library(r, maps, n, why);
 	if (result == 0)
-		result = find_places(r, why);
+		result = recorder_find_places(r, why);
 	if (result == 0)
 		result = open_trace(r, maps, n, why);
 	maps_free(maps, n);

@@ -3,7 +3,7 @@
  * recorder — what the parts of record share.
  *
  * Part:    source; inner to record. record.c has the modes (when to step, when to run),
- *          record_start.c the beginning, record_step.c turns one stop into a state, and
+ *          record_start.c the beginning, record_find.c where things are, record_step.c turns one stop into a state, and
  *          execs.c gives executions their numbers.
  */
 #ifndef VIZ_RECORDER_H
@@ -103,6 +103,10 @@ __attribute__((format(printf, 2, 3))) int record_fail(char **why, const char *fo
 
 /* --- record_start.c --- */
 int recorder_open(struct recorder *r, char **why);
+
+/* --- record_find.c --- */
+int recorder_find_library(struct recorder *r, const struct trace_map *maps, size_t n, char **why);
+int recorder_find_places(struct recorder *r, char **why);
 
 /* --- record_step.c --- */
 /* Resume for one instruction. */
