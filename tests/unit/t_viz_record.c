@@ -98,8 +98,8 @@ static struct story *begin(void)
 		s.index[0][i] = s.index[1][i] = (struct co_index){ 0x1000 * (i + 1), i };
 	}
 	memcpy(s.before_cos, s.cos, sizeof(s.cos));
-	s.before = (struct co_table){ .cos = s.before_cos, .n = 3, .running = 0x1000, .by_co = s.index[0], .by_ctx = s.index[0] };
-	s.now = (struct co_table){ .cos = s.cos, .n = 3, .running = 0x1000, .by_co = s.index[1], .by_ctx = s.index[1] };
+	s.before = (struct co_table){ .env = 0x500, .cos = s.before_cos, .n = 3, .running = 0x1000, .by_co = s.index[0], .by_ctx = s.index[0] };
+	s.now = (struct co_table){ .env = 0x500, .cos = s.cos, .n = 3, .running = 0x1000, .by_co = s.index[1], .by_ctx = s.index[1] };
 	return &s;
 }
 
@@ -155,10 +155,17 @@ static void notice_main(void)
 {
 	struct story *s = begin();
 
-	s->before.n = 0; /* the first co_create makes main, too; it is no coroutine that somebody created */
+	s->before.n = s->before.env = 0; /* the first co_create makes main, too; it is no coroutine that somebody created */
 	s->before.running = 0;
 	s->now.n = 2;
 	tells(s, "create 2000 by 1000 0, ");
+
+	s = begin(); /* all of that, and a resume, before we looked again */
+	s->before.n = s->before.env = s->before.running = 0;
+	s->now.n = 2;
+	s->now.running = 0x2000;
+	s->cos[1].resumer = 0x1000;
+	tells(s, "create 2000 by 1000 0, resume 2000 by 1000 0, ");
 }
 
 static void leave(const char *wanted, uint32_t state)

@@ -68,10 +68,17 @@ static void notice_woken(struct noticing *k, const struct co_info *running)
 	}
 }
 
+/* Who ran before, as it is now. NULL: it is gone. */
+static const struct co_info *ran(const struct noticing *k)
+{
+	if (!k->before->env && k->now->n > 0) /* there were no coroutines yet: main */
+		return &k->now->cos[0];
+	return co_table_by_co(k->now, k->before->running);
+}
+
 static void notice_switch(struct noticing *k)
 {
-	const struct co_info *was = co_table_by_co(k->now, k->before->running);
-	const struct co_info *now = co_table_by_co(k->now, k->now->running);
+	const struct co_info *was = ran(k), *now = co_table_by_co(k->now, k->now->running);
 
 	if (!was || !now || was == now)
 		return;
@@ -91,8 +98,7 @@ void notice(const struct layout *l, const struct co_table *before, const struct 
 	struct noticing k = { l, before, now, fn, arg };
 	const struct co_info *running = co_table_by_co(now, now->running);
 
-	const struct co_info *was_running = co_table_by_co(now, before->running);
-	notice_created(&k, was_running ? was_running : running);
+	notice_created(&k, ran(&k) ? ran(&k) : running);
 	notice_copied(&k);
 	notice_woken(&k, running);
 	notice_switch(&k);
