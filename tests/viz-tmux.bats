@@ -38,6 +38,11 @@ screen() {
 	tm capture-pane -p
 }
 
+# Where we are: the number at the left of the last line.
+state() {
+	screen | sed -nE 's/^ ([0-9]+)\/[0-9].*/\1/p'
+}
+
 # A line of the screen matches, within 15 s; else the screen is shown.
 sees() {
 	local i
@@ -92,10 +97,10 @@ is_gone() {
 	sees '^ 0/[0-9]'
 	keys ']'
 	sees 'switch 1/.*still on the old stack'
-	for ((i = 0; i < 40; i++)); do
+	for ((t = $(state) + 1, end = t + 40; t < end; t++)); do
 		keys Right
+		sees "^ $t/" # a key at a time: the one that is looked for lasts for one only
 		screen | grep -q 'rsp has changed hands' && break
-		sleep 0.05
 	done
 	sees 'rsp has changed hands'
 	sees '▶S1 walker.s stack'
@@ -143,7 +148,7 @@ is_gone() {
 	sees '^ 0/[0-9]'
 	keys -l $'\033[M \\>' # button 1 at column 60, row 30, as 32 + n
 	sees '^ [1-9][0-9]*/'
-	at=$(screen | sed -nE 's/^ ([0-9]+)\/[0-9].*/\1/p')
+	at=$(state)
 	keys -l $'\033[M`\\>'
 	sees "^ $((at - 1))/"
 	keys q
