@@ -84,9 +84,9 @@ keeper() {
 
 is_gone() {
 	local i
-	for ((i = 0; i < 100; i++)); do
-		kill -0 "$1" 2>/dev/null || return 0
-		sleep 0.1
+	for ((i = 0; i < 200; i++)); do
+		case $(ps -o stat= -p "$1") in "" | Z*) return ;; esac
+		sleep 0.05
 	done
 	echo "process $1 is still there"
 	return 1
