@@ -85,7 +85,7 @@ keeper() {
 is_gone() {
 	local i
 	for ((i = 0; i < 200; i++)); do
-		case $(ps -o stat= -p "$1") in "" | Z*) return ;; esac
+		case $(ps -o stat= -p "$1") in "" | Z*) return 0 ;; esac
 		sleep 0.05
 	done
 	echo "process $1 is still there"
