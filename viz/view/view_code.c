@@ -207,12 +207,43 @@ static int common_indent(const struct source_text *text, int first, int h)
 	return least < 0 ? 0 : least;
 }
 
+/* First of @h lines such that the one that runs next is in the middle; or, if that shows
+ * the one that is done too, the middle of the two. */
+static int first_around(int next, int done, int h)
+{
+	int lo = done >= 0 && done < next ? done : next, hi = done > next ? done : next;
+
+	return hi - lo < h - 1 ? lo - (h - 1 - (hi - lo)) / 2 : next - h / 2;
+}
+
+/* The line that is done is out of sight: in the first row, whatever stood there. */
+static void draw_done_above(struct model *m, struct pane p, int digits)
+{
+	const struct source_text *text = source_text(m->symbols, m->done_line.path);
+	bool is_elsewhere = m->done_line.path != m->next_line.path;
+	char line[LINE_LEN];
+	int x;
+
+	if (!text || m->done_line.line < 1 || m->done_line.line > text->n)
+		return;
+	pane_fill(p, 0, 0, p.w, 1, ' ', ROLE_TEXT, 0);
+	pane_put(p, 0, 0, 0x2022, ROLE_DONE, 0);
+	if (is_elsewhere)
+		x = pane_printf(p, 1, 0, ROLE_DIM, 0, "%s:%d ", base_name(m->done_line.path), m->done_line.line);
+	else
+		x = pane_printf(p, 1, 0, ROLE_DIM, 0, "%*d ", digits, m->done_line.line);
+	expand_tabs(text->lines[m->done_line.line - 1], line, sizeof line);
+	view_column(p, x, 0, p.w - x, ROLE_DONE, 0, is_elsewhere ? line + strspn(line, " ") : line);
+	pane_fill(p, 0, 1, p.w, 1, ' ', ROLE_DIM, 0);
+	pane_put(p, digits, 1, 0x2026, ROLE_DIM, 0);
+}
+
 static void draw_source(struct model *m, struct ui *ui, struct pane p, const struct source_text *text)
 {
 	int next = m->next_line.line - 1, digits = 1, first, skip;
 	int done = m->done.len > 0 && m->done_line.path == m->next_line.path ? m->done_line.line - 1 : -1;
 
-	first = view_window(ui, VIEW_CODE, text->n, p.h, next - p.h / 2);
+	first = view_window(ui, VIEW_CODE, text->n, p.h, first_around(next, done, p.h));
 	for (int n = first + p.h; n >= 10; n /= 10)
 		digits++;
 	skip = p.w < 60 ? common_indent(text, first, p.h) : 0;
@@ -229,6 +260,9 @@ static void draw_source(struct model *m, struct ui *ui, struct pane p, const str
 		if (i == ui->cursor[VIEW_CODE])
 			pane_put(p, p.w - 1, y, 0x25c0, ROLE_FOCUS, 0);
 	}
+	if (m->done.len > 0 && m->done_line.path && (done < first || done >= first + p.h) && next >= first + 2 &&
+	    ui->scroll[VIEW_CODE] == 0 && ui->cursor[VIEW_CODE] < 0)
+		draw_done_above(m, p, digits);
 }
 
 static const struct source_text *text_of(struct model *m, const struct ui *ui)
