@@ -267,9 +267,23 @@ unharmed() {
 	says 'no process 4194305' -p 4194305
 	says 'has no function nothing_like_it' --from nothing_like_it "$PROGRAM"
 	says 'no code of such a line' --from record.c:99999 "$PROGRAM"
+	says 'cannot be written: No space' -o /dev/full "$PROGRAM"
+	cp "$PROGRAM" t.cot
+	says 'would overwrite the program' ./t.cot
+	cmp "$PROGRAM" t.cot
 	says 'cannot be written' -o /nowhere/t.cot "$PROGRAM"
 	run -0 "$COVIZ" record --help
 	[[ $output == *--switches* ]]
+}
+
+@test "Ctrl-C, too, while nothing is recorded yet; and nobody reads the output" {
+	start wait
+	run -1 timeout --preserve-status -s INT 0.3 "$COVIZ" record -o t.cot --from crash -p "$PID"
+	[[ $output == *"interrupted before it came to crash"* ]]
+	unharmed
+	PID=
+	"$COVIZ" record -o t.cot -- "$PROGRAM" flood | head -1
+	trace_regs t.cot events | grep -q ' end '
 }
 
 @test "without -o the trace has the program's name" {

@@ -284,18 +284,27 @@ static int record(const struct command *c)
 	return r && more >= 0 ? 0 : 1;
 }
 
+static void catch_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_interrupt }, old;
+
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) /* not with nohup */
+			sigaction(signals[i], &action, NULL);
+	signal(SIGPIPE, SIG_IGN); /* nobody reads the program's output? It is recorded all the same */
+}
+
 int cmd_record(int argc, char **argv)
 {
 	struct command c = { 0 };
-	struct sigaction action = { .sa_handler = on_interrupt };
 	int result = parse(&c, argc, argv);
 
 	if (result == 0 && c.wants_help) {
 		fputs(help, stdout);
 	} else if (result == 0) {
-		sigaction(SIGINT, &action, NULL);
-		sigaction(SIGTERM, &action, NULL);
-		sigaction(SIGHUP, &action, NULL);
+		c.record.is_interrupted = &is_interrupted;
+		catch_signals();
 		result = record(&c);
 	}
 	free(c.path);

@@ -48,6 +48,11 @@ __attribute__((format(printf, 2, 3))) static void end(struct recorder *r, const 
 	r->has_ended = true;
 }
 
+bool recorder_is_interrupted(const struct recorder *r)
+{
+	return r->options.is_interrupted && *r->options.is_interrupted;
+}
+
 /* --- goals ---------------------------------------------------------------------------- */
 
 static void run_to_goal_return(struct recorder *r, uint32_t exec, uint64_t rsp)
@@ -306,7 +311,8 @@ struct recorder *record_start(const struct record_options *options, char **why)
 	if (result == 0 && r->has_state)
 		begin_at(r, r->regs.r[REG_RIP]);
 	while (result >= 0 && !r->has_state && !r->has_ended)
-		result = advance(r, why);
+		result = recorder_is_interrupted(r) ? record_fail(why, "interrupted before it came to %s", options->from) :
+						      advance(r, why);
 	if (result >= 0 && !r->has_state)
 		result = record_fail(why, "%s: %s, and never came to %s", r->program, r->end, options->from);
 	if (result >= 0 && trace_flush(r->writer) != 0)

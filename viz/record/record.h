@@ -8,6 +8,7 @@
 #ifndef VIZ_RECORD_H
 #define VIZ_RECORD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,6 +26,7 @@ struct record_options {
 	uint64_t max_switches;   /* 0: no limit */
 	bool is_quiet;           /* do not pass the program's output on to stdout */
 	bool has_no_input;       /* its stdin is /dev/null */
+	const volatile sig_atomic_t *is_interrupted; /* NULL; or a handler sets it: record_start gives up */
 };
 
 struct recorder;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,6 +93,8 @@ static int run_to(struct recorder *r, uint64_t addr, const char *where, char **w
 		if (stop.kind == STOP_SIGNAL && target_resume(t, false) != 0)
 			return record_fail(why, "%s: cannot be resumed: %s", r->program, strerror(errno));
 		stop = target_wait(t, false);
+		if (recorder_is_interrupted(r))
+			return record_fail(why, "%s: interrupted before it came to %s", r->program, where);
 		if (stop.kind == STOP_BREAK || stop.kind == STOP_HELD)
 			break;
 		if (stop.kind == STOP_EXIT || stop.kind == STOP_GONE || stop.kind == STOP_EXEC)
@@ -199,6 +202,11 @@ static int open_trace(struct recorder *r, const struct trace_map *maps, size_t n
 {
 	static const char *const modes[] = { [RECORD_SWITCH] = "switch", [RECORD_ALL] = "all",
 					     [RECORD_FROM_TO] = "from-to" };
+	struct stat program, file;
+	if (stat(r->program, &program) == 0 && stat(r->options.path, &file) == 0 && program.st_dev == file.st_dev &&
+	    program.st_ino == file.st_ino)
+		return record_fail(why, "%s: the trace would overwrite the program (-o FILE puts it elsewhere)",
+				   r->options.path);
 	char *command = command_line(r);
 	struct trace_info info = { .command = command ? command : "", .program = r->program, .tid = r->target.followed,
 				   .mode = modes[r->options.mode], .has_layout = r->has_layout, .layout = r->layout };

@@ -101,6 +101,8 @@ struct recorder {
 /* All return 0, or -1: *why (malloc'ed). */
 __attribute__((format(printf, 2, 3))) int record_fail(char **why, const char *format, ...);
 
+bool recorder_is_interrupted(const struct recorder *r);
+
 /* --- record_start.c --- */
 int recorder_open(struct recorder *r, char **why);
 

@@ -71,6 +71,7 @@ __attribute__((noreturn)) static void become(char *const *argv, bool has_no_inpu
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
 	personality(ADDR_NO_RANDOMIZE);
 	if (has_no_input) {
 		setpgid(0, 0); /* nobody types to it: no Ctrl-C and no Ctrl-Z either */
