@@ -53,7 +53,7 @@ struct app {
 
 	char prompt;
 	char input[128];       /* UTF-8 */
-	char message[256];     /* until the next key */
+	char message[320];     /* until the next key */
 	bool is_error;         /* the message is one */
 
 	int play;              /* +1, -1: plays; 0: stands */

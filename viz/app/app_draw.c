@@ -108,6 +108,21 @@ static void draw_input(struct pane p, int x, const char *prompt, const char *inp
 	pane_put(p, x, 0, ' ', ROLE_TEXT, STYLE_CHANGED);
 }
 
+/* One that the status line has no room for takes the place of the sentence, too, until the next key. */
+static void draw_long_message(struct app *app, struct grid *g)
+{
+	struct rect r = app->shown.status;
+	struct pane p = pane_of(g, r);
+
+	if (utf8_width(app->message) > r.w - 2) {
+		r.y -= app->shown.sentence.h;
+		r.h += app->shown.sentence.h;
+		p = pane_of(g, r);
+	}
+	pane_fill(p, 0, 0, p.w, p.h, ' ', ROLE_TEXT, 0);
+	pane_wrap(pane_inside(p, 1, 0, p.w - 2, p.h), app->is_error ? ROLE_BAD : ROLE_KEY, 0, app->message);
+}
+
 static void draw_status(struct app *app, struct grid *g)
 {
 	struct pane p = pane_of(g, app->shown.status);
@@ -127,8 +142,10 @@ static void draw_status(struct app *app, struct grid *g)
 		return;
 	}
 	int x = draw_place(app, p);
-	if (app->message[0]) /* where there is no room for both, the message */
-		pane_text(p, x + utf8_width(app->message) > p.w ? 1 : x, 0, app->is_error ? ROLE_BAD : ROLE_KEY, 0, app->message);
+	if (app->message[0] && x + utf8_width(app->message) > p.w)
+		draw_long_message(app, g);
+	else if (app->message[0])
+		pane_text(p, x, 0, app->is_error ? ROLE_BAD : ROLE_KEY, 0, app->message);
 	else if (app->mode == MODE_MARK || app->mode == MODE_GO_MARK)
 		pane_text(p, x, 0, ROLE_KEY, 0, app->mode == MODE_MARK ? "mark: a letter" : "go to mark: its letter");
 	else
