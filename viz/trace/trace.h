@@ -47,7 +47,7 @@ enum event_kind {
 	EVENT_END,      /* the program's end: value = status as of waitpid */
 	N_EVENTS,
 };
-enum { NO_EXEC = UINT32_MAX };
+#define NO_EXEC UINT32_MAX
 struct trace_event {
 	uint64_t step, value;
 	uint32_t kind, who, other;
