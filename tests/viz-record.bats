@@ -215,6 +215,15 @@ unharmed() {
 	unharmed
 }
 
+@test "attach while a coroutine runs: it is on its stack, and main on main's" {
+	start coroutine
+	until [ "$(cut -d' ' -f14 "/proc/$PID/stat")" -gt 2 ]; do sleep 0.02; done
+	run -0 timeout 60 "$COVIZ" record -o t.cot --switches 3 -p "$PID"
+	[ "$(events 'resume|yield' | head -2)" = "$(printf '%s\n' 'yield busy main 0' 'resume busy main 0')" ]
+	[[ $("$COVIZ" t.cot --at 0 --dump txt --size 120x36) == *"busy's stack"* ]]
+	unharmed
+}
+
 @test "attach to one that waits, Ctrl-C: the trace is kept, it goes on unharmed" {
 	start wait
 	run -0 timeout --preserve-status -s INT 0.4 "$COVIZ" record -o t.cot -p "$PID"

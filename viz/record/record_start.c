@@ -19,6 +19,7 @@
 enum {
 	MAX_START_STEPS = 64,         /* from the entry point to the call of __libc_start_main */
 	ABOVE_MAIN = 256,             /* bytes above main's rsp that are shown: its caller's frame */
+	ABOVE_ATTACHED = 64 * 1024,   /* somewhere there is main */
 	STACK_MAX = 8 * 1024 * 1024,
 };
 
@@ -138,10 +139,28 @@ static int go_to_main(struct recorder *r, char **why)
 	return run_to(r, entry, "main", why);
 }
 
+/* rsp as it is, or will be, on the thread's own stack. We may have attached to it while a
+ * coroutine ran. */
+static uint64_t rsp_of_main(struct recorder *r)
+{
+	uint64_t rsp = r->regs.r[REG_RSP], saved = 0;
+	struct co_table table = { 0 };
+
+	if (r->has_layout && r->layout.has_coroutines)
+		co_table_read(&table, &r->layout, r->target.followed, target_read, &r->target);
+	const struct co_info *main = table.n > 0 ? &table.cos[0] : NULL;
+	if (main && !(rsp > main->lo && rsp <= main->hi) &&
+	    target_read(&r->target, layout_ctx_field(&r->layout, main->ctx, REG_RSP), &saved, sizeof(saved)) && saved)
+		rsp = saved;
+	co_table_free(&table);
+	return rsp;
+}
+
 /* What of the thread's own stack belongs to the picture. */
 static void clip_own_stack(struct recorder *r)
 {
-	uint64_t rsp = r->regs.r[REG_RSP], lo = rsp > STACK_MAX ? rsp - STACK_MAX : 0, hi = rsp + ABOVE_MAIN;
+	uint64_t rsp = rsp_of_main(r), lo = rsp > STACK_MAX ? rsp - STACK_MAX : 0;
+	uint64_t hi = rsp + (r->target.is_ours ? ABOVE_MAIN : ABOVE_ATTACHED);
 	uint64_t map_lo = 0;
 
 	maps_clip(r->target.pid, rsp, &map_lo, &hi);
