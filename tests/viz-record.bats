@@ -8,12 +8,15 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/.." || return
-	local cc=${CC:-gcc} fixtures=tests/fixtures/viz dir=$BATS_FILE_TMPDIR object objects=() flags
+	local cc=${CC:-gcc} fixtures=tests/fixtures/viz dir=$BATS_FILE_TMPDIR object objects=() flags part include=()
 	read -ra flags <<<"$(make -s print-VIZ_LIBS)"
-	for object in $(make -s print-VIZ); do
-		[ "$object" = viz/main ] || objects+=("build/release-${CC:-gcc}-O2/$object.o")
+	for part in $(make -s print-VIZ_PARTS); do
+		include+=(-iquote "viz/$part")
 	done
-	$cc -std=gnu11 -D_GNU_SOURCE -iquote viz $fixtures/trace_regs.c "${objects[@]}" "${flags[@]}" -o "$dir/trace_regs" || return
+	for object in $(make -s print-VIZ); do
+		[ "${object##*/}" = main ] || objects+=("build/release-${CC:-gcc}-O2/$object.o")
+	done
+	$cc -std=gnu11 -D_GNU_SOURCE -Isrc "${include[@]}" $fixtures/trace_regs.c "${objects[@]}" "${flags[@]}" -o "$dir/trace_regs" || return
 	$cc -g -O0 -D_GNU_SOURCE -Isrc $fixtures/record.c build/libcostep.a -lpthread -ldl -o "$dir/record" || return
 	$cc -g -O0 -D_GNU_SOURCE -Isrc $fixtures/shared.c build/libcostep.a -lpthread -ldl -o "$dir/shared" || return
 	# -no-pie: addresses are those that nm prints.
