@@ -373,7 +373,8 @@ static void last_look(struct recorder *r)
 
 	if (!r->has_state || r->has_ended || r->moving == MOVING_NOT || r->target.is_gone)
 		return;
-	target_hold(&r->target);
+	if (r->moving != MOVING_STEP || r->insn.kind == INSN_SYSCALL) /* else it stops by itself */
+		target_hold(&r->target);
 	while (result >= 0 && !r->has_ended && r->moving != MOVING_NOT)
 		result = stopped(r, target_wait(&r->target, false), &why);
 	free(why);
