@@ -135,6 +135,10 @@ events() { # kinds
 	events fork
 	record spawn
 	[[ $last == *"exited with status 0" ]]
+	record fork --from in_fork # step by step
+	[[ $last == *"exited with status 0" ]]
+	record spawn --from in_spawn
+	[[ $last == *"exited with status 0" ]]
 	record exec
 	[[ $last == *"another program"* ]]
 	events exec
