@@ -156,3 +156,28 @@ complains() {
 	run -0 coviz --version
 	[ "$output" = "coviz $(env -u MAKEFLAGS make -s -C "$root" print-VERSION)" ]
 }
+
+@test "--list tells events in lines, with the places that --at takes" {
+	coviz "$T" --list >list
+	[ "$(sed -n '1,5s/^ *[0-9]*  //p' list)" = 'create#1  walker
+resume#1  walker  by main
+switch:1  main -> walker
+yield#1  walker  to main
+switch:2  walker -> main' ]
+	[ "$(tail -1 list | sed 's/^ *[0-9]*  //')" = 'end#1  status 0' ]
+	while read -r state place _; do # as the screen's status line counts
+		coviz "$T" --at "$place" --dump txt --size 80x24 | tail -1 | grep -q "^ $state/" || return
+	done < <(awk 'NR % 9 == 1' list)
+	cat >crash.c <<-'END'
+		#include <costep.h>
+		#include <signal.h>
+		static void *dies(void *arg) { raise(SIGSEGV); return arg; }
+		int main(void) { struct co *co; return co_create(&co, 0, dies, 0) || co_resume(co); }
+	END
+	gcc -I"$root/src" crash.c "$root/build/libcostep.a" -o crash
+	coviz record -q -o c.cot -- ./crash >/dev/null 2>&1 || true
+	coviz c.cot --list >list
+	grep -q 'switch:1  main -> co 2$' list || grep -q 'switch:1  main -> co 1$' list
+	grep -q 'signal#1  SIGSEGV$' list
+	[ "$(tail -1 list | sed 's/^ *[0-9]*  //')" = 'end#1  SIGSEGV' ]
+}

@@ -2,19 +2,37 @@
 #include "events.h"
 
 #include <inttypes.h>
+#include <string.h>
+#include <sys/wait.h>
 
-static const char *name_of(const struct model *m, uint32_t number)
+static const char *name_of(const struct model *m, uint32_t number, char *text, size_t len)
 {
 	size_t n;
 	const struct trace_exec *execs = trace_execs(m->trace, &n);
 
-	return number < n && execs[number].name[0] ? execs[number].name : "?";
+	if (number >= n)
+		return "?";
+	if (!execs[number].name[0]) /* as the panes call it */
+		snprintf(text, len, execs[number].kind == EXEC_COROUTINE ? "co %u" : "context %u",
+			 execs[number].kind == EXEC_COROUTINE ? execs[number].id : number);
+	else
+		snprintf(text, len, "%s", execs[number].name);
+	return text;
+}
+
+static const char *signal_of(uint64_t number)
+{
+	const char *name = number < 65 ? sigabbrev_np((int)number) : NULL;
+
+	return name ? name : "?";
 }
 
 /* Events are counted by kind: the place "save#2" is the second save. */
 static void list_event(const struct model *m, const struct trace_event *e, unsigned count, FILE *to)
 {
-	const char *who = name_of(m, e->who), *other = e->other == NO_EXEC ? NULL : name_of(m, e->other);
+	char names[2][40];
+	const char *who = name_of(m, e->who, names[0], sizeof(names[0]));
+	const char *other = e->other == NO_EXEC ? NULL : name_of(m, e->other, names[1], sizeof(names[1]));
 
 	fprintf(to, "%8" PRIu64 "  ", e->step);
 	switch (e->kind) {
@@ -26,10 +44,17 @@ static void list_event(const struct model *m, const struct trace_event *e, unsig
 		fprintf(to, "%s#%u  %s  %" PRIu64 " bytes\n", event_names[e->kind], count, who, e->value);
 		return;
 	case EVENT_SIGNAL:
+		fprintf(to, "signal#%u  SIG%s\n", count, signal_of(e->value));
+		return;
+	case EVENT_END: /* a status as of waitpid */
+		if (WIFSIGNALED((int)e->value))
+			fprintf(to, "end#%u  SIG%s\n", count, signal_of((uint64_t)WTERMSIG((int)e->value)));
+		else
+			fprintf(to, "end#%u  status %d\n", count, WEXITSTATUS((int)e->value));
+		return;
 	case EVENT_FORK:
 	case EVENT_EXEC:
 	case EVENT_THREAD:
-	case EVENT_END:
 		fprintf(to, "%s#%u  %" PRIu64 "\n", event_names[e->kind], count, e->value);
 		return;
 	default:
