@@ -144,6 +144,15 @@ events() { # kinds
 	events exec
 }
 
+@test "fork, and the program ends at once: the child lives on" {
+	local i
+	for ((i = 0; i < 15; i++)); do
+		"$COVIZ" record -q -o t.cot -- "$PROGRAM" orphan 3>>lived
+	done
+	for ((i = 0; i < 300 && $(wc -l <lived) < 15; i++)); do sleep 0.01; done
+	[ "$(wc -l <lived)" = 15 ]
+}
+
 @test "signals reach their handlers, also while stepping" {
 	record signals
 	[[ $last == *"exited with status 0" ]]
@@ -151,6 +160,10 @@ events() { # kinds
 	[[ $last == *"exited with status 0" ]]
 	events signal
 	[ "$(events signal | cut -d' ' -f4 | tr '\n' ' ')" = "10 12 10 " ]
+	# Its handler ran unseen: the next step is a step.
+	record abort
+	[ "$(events signal | cut -d' ' -f4)" = 6 ]
+	trace_regs t.cot gaps | awk '{ n = $1 == last + 1 ? n + 1 : 1; last = $1; bad += n > 2 } END { exit bad > 0 }'
 }
 
 @test "a program that is killed, or changes its own affinity" {
@@ -237,6 +250,33 @@ unharmed() {
 	echo "$output"
 	[[ $output == *"interrupted"* ]]
 	trace_regs t.cot events
+	unharmed
+}
+
+@test "attach to one that meets a breakpoint all the time, Ctrl-C: it goes on unharmed" {
+	local i
+	start hot
+	for i in 1 2 3 4 5 6; do
+		timeout --preserve-status -s INT 0.2$i "$COVIZ" record -q -o t.cot --from hot --steps 0 -p "$PID" ||
+			[ $? = 1 ] # it had not come there yet
+	done
+	unharmed
+}
+
+@test "attach to one that is stopped: it stays so until SIGCONT, and Ctrl-C works" {
+	start compute
+	kill -STOP "$PID"
+	until grep -q '^State:.T' "/proc/$PID/status"; do sleep 0.01; done
+	run -0 timeout --preserve-status -k 5 -s INT 0.2 "$COVIZ" record -o t.cot -p "$PID"
+	[[ $output == *"interrupted"* ]]
+	until grep -q '^State:.T (stopped' "/proc/$PID/status"; do sleep 0.01; done
+	"$COVIZ" record -o t.cot --switches 20 -p "$PID" 2>told &
+	local recorder=$!
+	until [ "$(grep TracerPid "/proc/$PID/status" | cut -f2)" != 0 ]; do sleep 0.01; done
+	sleep 0.1
+	kill -CONT "$PID"
+	wait $recorder
+	grep '20 switches recorded' told
 	unharmed
 }
 

@@ -68,6 +68,7 @@ int recorder_run(struct recorder *r, char **why)
 {
 	r->resumed_at = r->regs.r[REG_RIP];
 	r->moving = MOVING_RUN;
+	r->is_gap_next = false; /* it begins on the way */
 	if (target_resume(&r->target, false) != 0 && errno != ESRCH)
 		return record_fail(why, "the program cannot be resumed: %s", strerror(errno));
 	return 0;

@@ -138,8 +138,11 @@ static int wait_for_exec(struct target *t, const char *program, int error_fd, ch
 	int error, status;
 
 	for (;;) {
-		if (waitpid(t->pid, &status, __WALL) < 0 && errno != EINTR)
+		if (waitpid(t->pid, &status, __WALL) < 0) {
+			if (errno == EINTR)
+				continue;
 			return fail(why, "%s: lost: %s", program, strerror(errno));
+		}
 		if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXEC)
 			return 0;
 		if (!WIFSTOPPED(status)) {

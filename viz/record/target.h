@@ -59,6 +59,7 @@ struct target {
 	size_t n_threads, room;
 	int n_made;
 	bool is_stepping;              /* how it was resumed last */
+	bool is_held;                  /* target_hold's stop is still to come */
 	int signal;                    /* to be given to it at its next resume */
 	uint64_t breaks[TARGET_BREAKS]; /* 0: none */
 	uint64_t set[TARGET_BREAKS];   /* what the debug registers hold */

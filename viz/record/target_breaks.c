@@ -7,7 +7,9 @@
  *
  * A program we have attached to must live on. For it they are perf events, which the
  * kernel takes away with our descriptors, before it lets go of the program. Where events
- * are forbidden (perf_event_paranoid), debug registers again.
+ * are forbidden (perf_event_paranoid), debug registers again. What remains: if we are killed
+ * (kill -9) in the moment between its stop at one, or after a step, and our answer, the
+ * kernel delivers that SIGTRAP, and the program dies of it.
  */
 #include <errno.h>
 #include <linux/hw_breakpoint.h>

@@ -130,9 +130,11 @@ static int resume_followed(struct target *t)
 	struct target_thread *thread = threads_find(t, t->followed);
 	int signal_number = t->signal;
 
-	t->signal = 0;
 	if (thread)
 		thread->is_stopped = false;
+	if (thread && thread->is_in_group_stop) /* until SIGCONT */
+		return (int)ptrace(PTRACE_LISTEN, t->followed, 0, 0);
+	t->signal = 0;
 	return (int)ptrace(t->is_stepping ? PTRACE_SINGLESTEP : PTRACE_CONT, t->followed, 0, signal_number);
 }
 
@@ -145,7 +147,7 @@ int target_resume(struct target *t, bool is_step)
 
 void target_hold(struct target *t)
 {
-	ptrace(PTRACE_INTERRUPT, t->followed, 0, 0);
+	t->is_held = ptrace(PTRACE_INTERRUPT, t->followed, 0, 0) == 0;
 }
 
 /* --- waiting ------------------------------------------------------------------------- */
@@ -163,8 +165,8 @@ static struct stop newcomer(struct target *t, pid_t tid)
 {
 	unpin_new(t, tid);
 	if (!is_thread_of(t, tid)) {
-		ptrace(PTRACE_DETACH, tid, 0, 0);
-		return (struct stop){ STOP_NOTHING, 0 }; /* its parent tells of it */
+		ptrace(PTRACE_DETACH, tid, 0, 0); /* before its parent could tell of it */
+		return (struct stop){ STOP_NOTHING, 0 };
 	}
 	struct target_thread *thread = threads_add(t, tid);
 	if (thread && t->wanted > 0 && thread->number == t->wanted) {
@@ -176,6 +178,21 @@ static struct stop newcomer(struct target *t, pid_t tid)
 	}
 	ptrace(PTRACE_CONT, tid, 0, 0);
 	return (struct stop){ STOP_THREAD, tid };
+}
+
+/* @tid stands at its fork. Let go of its child now, for we may end before that tells of
+ * itself, and it would end with us (EXITKILL). Returns the child's id. */
+static int64_t free_child(struct target *t, pid_t tid)
+{
+	unsigned long child = 0;
+	int status;
+
+	ptrace(PTRACE_GETEVENTMSG, tid, 0, &child);
+	if (child > 0 && waitpid((pid_t)child, &status, __WALL) == (pid_t)child && WIFSTOPPED(status)) {
+		unpin_new(t, (pid_t)child);
+		ptrace(PTRACE_DETACH, (pid_t)child, 0, 0);
+	}
+	return (int64_t)child;
 }
 
 static struct stop followed_event(struct target *t, int event, int signal_number)
@@ -190,6 +207,7 @@ static struct stop followed_event(struct target *t, int event, int signal_number
 		return (struct stop){ STOP_NOTHING, 0 };
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
+		message = (unsigned long)free_child(t, t->followed);
 		resume_followed(t);
 		return (struct stop){ STOP_FORK, (int64_t)message };
 	case PTRACE_EVENT_EXEC:
@@ -198,20 +216,15 @@ static struct stop followed_event(struct target *t, int event, int signal_number
 	case PTRACE_EVENT_EXIT:
 		return (struct stop){ STOP_EXIT, (int64_t)message };
 	}
-	if (signal_number == SIGTRAP) { /* PTRACE_EVENT_STOP: by target_hold, or SIGCONT */
-		bool was_in_group_stop = thread && thread->is_in_group_stop;
-		if (thread)
-			thread->is_in_group_stop = false;
-		if (!was_in_group_stop)
-			return (struct stop){ STOP_HELD, 0 };
-		resume_followed(t);
-		return (struct stop){ STOP_NOTHING, 0 };
-	}
-	if (thread) { /* stopped with the whole program, as by Ctrl-Z: until SIGCONT */
-		thread->is_in_group_stop = true;
-		thread->is_stopped = false;
-	}
-	ptrace(PTRACE_LISTEN, t->followed, 0, 0);
+	/* PTRACE_EVENT_STOP: by target_hold, or stopped with the whole program, as by Ctrl-Z, or
+	 * SIGCONT. The signal says whether the program is stopped, not what came last. */
+	bool was_in_group_stop = thread && thread->is_in_group_stop, is_held = t->is_held;
+	if (thread)
+		thread->is_in_group_stop = signal_number != SIGTRAP;
+	t->is_held = false;
+	if (is_held || (signal_number == SIGTRAP && !was_in_group_stop))
+		return (struct stop){ STOP_HELD, 0 };
+	resume_followed(t);
 	return (struct stop){ STOP_NOTHING, 0 };
 }
 
@@ -234,7 +247,8 @@ static struct stop followed_signal(struct target *t, int signal_number)
 
 static void other_stopped(struct target *t, pid_t tid, int event, int signal_number)
 {
-	(void)t;
+	if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
+		free_child(t, tid);
 	if (event == PTRACE_EVENT_STOP && signal_number != SIGTRAP)
 		ptrace(PTRACE_LISTEN, tid, 0, 0);
 	else
@@ -344,6 +358,25 @@ static int stop_for_detach(struct target *t, struct target_thread *thread)
 	return WSTOPSIG(status);
 }
 
+/* A breakpoint or a step sends SIGTRAP; but being told to stop comes before that is
+ * delivered, and then it would kill a program that nobody traces any more. @tid is stopped. */
+static void take_own_trap(pid_t tid)
+{
+	struct __ptrace_peeksiginfo_args args = { .nr = 1 };
+	siginfo_t info;
+	int status;
+
+	while (ptrace(PTRACE_PEEKSIGINFO, tid, &args, &info) == 1) {
+		args.off++;
+		if (info.si_signo != SIGTRAP || info.si_code <= 0 || info.si_code == SI_KERNEL)
+			continue;
+		ptrace(PTRACE_CONT, tid, 0, 0); /* it comes before anything else */
+		while (waitpid(tid, &status, __WALL) < 0 && errno == EINTR)
+			;
+		return;
+	}
+}
+
 void threads_detach_all(struct target *t)
 {
 	for (size_t i = 0; i < t->n_threads; i++) {
@@ -351,8 +384,10 @@ void threads_detach_all(struct target *t)
 		int signal_number = stop_for_detach(t, thread);
 		if (signal_number < 0)
 			continue;
-		if (thread->tid == t->followed)
+		if (thread->tid == t->followed) {
 			breaks_clear(t);
+			take_own_trap(thread->tid);
+		}
 		unpin(t, thread);
 		ptrace(PTRACE_DETACH, thread->tid, 0, signal_number);
 	}
