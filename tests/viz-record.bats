@@ -195,6 +195,10 @@ events() { # kinds
 	first=$(nm "$PROGRAM" | awk '$3 == "before_crash" { print $1 }')
 	[[ $(trace_regs t.cot regs 0 0) == *"${first: -3} "* ]]
 	[ "$(events 'create|resume')" = "resume counter main 0" ]
+	record '' --from main
+	[ "$(events 'create|resume')" = "$(printf '%s\n' 'create counter main 0' 'resume counter main 0')" ]
+	record crash --to crash # from main
+	[ "$(events 'create|resume' | wc -l)" = 3 ]
 	run -1 "$COVIZ" record -o t.cot --from before_crach -- "$PROGRAM" crash
 	[[ $output == *"there is before_crash"* ]]
 	run -1 "$COVIZ" record -o t.cot --from in_fork -- "$PROGRAM"

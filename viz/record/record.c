@@ -306,7 +306,7 @@ struct recorder *record_start(const struct record_options *options, char **why)
 	int result = recorder_open(r, why);
 	if (result == 0 && options->mode == RECORD_ALL)
 		r->goal = GOAL_END;
-	if (result == 0 && options->mode != RECORD_FROM_TO)
+	if (result == 0 && (options->mode != RECORD_FROM_TO || r->regs.r[REG_RIP] == r->from_at)) /* from main */
 		result = recorder_gap(r, why);
 	if (result == 0 && r->has_state)
 		begin_at(r, r->regs.r[REG_RIP]);

@@ -58,8 +58,19 @@ static bool is_copied_in_place(struct model *m, const struct trace_event *all, s
 	return true;
 }
 
+/* Else there is nothing to look for; most programs have no shared stacks. */
+static bool has_buffers(const struct model *m)
+{
+	for (size_t i = 0; i < m->n_execs && i < EXECS_AT_MOST; i++)
+		if (m->execs[i].info && m->execs[i].info->save_buffer)
+			return true;
+	return false;
+}
+
 bool copying_at(struct model *m, struct copying *c)
 {
+	if (!has_buffers(m))
+		return false;
 	size_t n = 0;
 	const struct trace_event *all = m->trace ? trace_events(m->trace, &n) : NULL;
 	size_t next = view_first_event(all, n, m->t + 1), calls = 0;
