@@ -64,6 +64,8 @@ static int go_to_start(struct session *s, const char *place)
 	}
 	s->app.live_end = s->live ? live_end(s->live) : NULL;
 	s->app.ui.is_live = s->live && !s->app.live_end;
+	free(why);
+	why = NULL;
 	if (!model_place(m, place, &t, &why))
 		status = fail("--at", why);
 	else if (!app_go(&s->app, t))
