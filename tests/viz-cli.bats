@@ -127,6 +127,18 @@ complains() {
 	complains 2 'run what?' run --all
 }
 
+@test "run, killed: no file of it is left; nobody else could read it" {
+	mkdir tmp
+	mkfifo keys
+	TMPDIR=$PWD/tmp "$COVIZ" run --size 80x24 --script keys -- "$root/$B/lessons/03-coroutine/demo" &
+	local pid=$!
+	exec 7>keys # it is open now
+	[ -z "$(ls tmp)" ]
+	[ "$(stat -Lc %a "$(find "/proc/$pid/fd" -lname "$PWD/tmp/coviz-*" | head -1)")" = 600 ]
+	kill -9 $pid
+	exec 7>&-
+}
+
 @test "every mistake is one line that says what would be right" {
 	complains 2 'which recording?'
 	complains 2 'unknown option --zomo; there are: --at --size' "$T" --zomo x

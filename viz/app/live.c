@@ -32,10 +32,16 @@ static int temporary(struct live *l)
 	return close(fd);
 }
 
-static void give_back(struct live *l)
+void live_hide(struct live *l)
 {
 	if (l->is_temporary)
 		unlink(l->path);
+	l->is_temporary = false;
+}
+
+static void give_back(struct live *l)
+{
+	live_hide(l);
 	free(l->path);
 	free(l);
 }

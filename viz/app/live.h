@@ -17,6 +17,9 @@ struct live;
 /* Start it. options->path NULL: a file that goes away at the end. NULL: *@why (malloc'ed). */
 struct live *live_start(const struct record_options *options, char **why);
 const char *live_path(const struct live *l);
+/* The file is open now: if it is to go away, its name goes already. So nothing is left,
+ * whatever may kill us. */
+void live_hide(struct live *l);
 /* Record about @n more states and show them to @m. False: nothing more will come. */
 bool live_more(struct live *l, struct model *m, uint64_t n);
 /* Why it ended; NULL: it has not. */

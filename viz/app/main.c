@@ -45,6 +45,8 @@ static int open_model(struct session *s, const struct options *o, struct model *
 		*model = model_open(o->trace ? o->trace : live_path(s->live), &why);
 		if (!*model)
 			status = fail(NULL, why);
+		else if (s->live)
+			live_hide(s->live);
 	}
 	free(why);
 	return status;

@@ -101,14 +101,21 @@ static int write_info(struct trace_writer *w, const struct trace_info *info)
 	return write_chunk(w, o, CHUNK_INFO, 0, 0);
 }
 
-/* A viewer may have the old file of that name mapped: it keeps it, we make another. */
+/* A viewer may have the old file of that name mapped: it keeps it, we make another, that is
+ * for the same readers. */
 static int make_file(const char *path)
 {
+	int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+	mode_t mode = 0666;
 	struct stat st;
 
-	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && unlink(path) != 0)
-		return -1;
-	return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+		if (unlink(path) != 0)
+			return -1;
+		flags |= O_EXCL; /* nor what somebody else has put there meanwhile, as in /tmp */
+		mode = st.st_mode & 0666;
+	}
+	return open(path, flags, mode);
 }
 
 int trace_create(struct trace_writer **to, const char *path, const struct trace_info *info)
