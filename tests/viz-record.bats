@@ -173,6 +173,23 @@ events() { # kinds
 	[[ $last == *"exited with status 0" ]]
 }
 
+@test "killed while it stands still for the recorder: that is said, too" {
+	local i recorder child
+	mkfifo in
+	exec 8<>in
+	for ((i = 0; i < 16; i++)); do
+		"$COVIZ" record --all -o t.cot -- "$PROGRAM" hot <&8 2>told &
+		recorder=$!
+		until [ -s t.cot ] && child=$(pgrep -P $recorder); do sleep 0.01; done
+		kill -STOP $recorder
+		kill -9 "$child"
+		kill -CONT $recorder
+		wait $recorder
+		grep "killed by SIGKILL" told
+		rm t.cot
+	done
+}
+
 @test "output is passed on and recorded, more than a terminal holds; input is read" {
 	run -0 timeout 60 "$COVIZ" record -o t.cot -- "$PROGRAM" flood
 	"$PROGRAM" flood >wanted

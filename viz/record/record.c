@@ -200,8 +200,10 @@ static int signalled(struct recorder *r, int signal_number, char **why)
 		r->moving = MOVING_NOT;
 		return 0;
 	}
-	if (target_regs(&r->target, &now) != 0)
+	if (target_regs(&r->target, &now) != 0) {
+		r->is_killed = errno == ESRCH;
 		return record_fail(why, "the registers cannot be read: %s", strerror(errno));
+	}
 	if (moving == MOVING_STEP && now.r[REG_RIP] == r->regs.r[REG_RIP] && r->insn.kind != INSN_SYSCALL)
 		r->moving = MOVING_NOT; /* the instruction has not run */
 	else if (moving == MOVING_STEP ? stepped(r, why) != 0 : recorder_gap(r, why) != 0)
@@ -232,6 +234,7 @@ static int ended(struct recorder *r, int status, bool is_there, char **why)
 	if (is_there && recorder_gap(r, why) != 0) {
 		free(*why); /* killed meanwhile: then there is nothing to add */
 		*why = NULL;
+		r->is_killed = false;
 	}
 	if (WIFSIGNALED(status) && r->last_signal != WTERMSIG(status) &&
 	    recorder_event(r, EVENT_SIGNAL, r->current, NO_EXEC, (uint64_t)WTERMSIG(status), why) != 0)
@@ -286,7 +289,14 @@ static int advance(struct recorder *r, char **why)
 	struct stop stop = target_wait(&r->target, is_quick);
 	if (stop.kind == STOP_NOTHING)
 		return 1;
-	return stopped(r, stop, why);
+	int result = stopped(r, stop, why);
+	if (result >= 0 || !r->is_killed)
+		return result;
+	free(*why);
+	*why = NULL;
+	r->is_killed = false;
+	r->moving = MOVING_RUN; /* by itself, to its end */
+	return 0;
 }
 
 /* --- public --------------------------------------------------------------------------- */

@@ -113,9 +113,10 @@ static int write_state(struct recorder *r, int flags, char **why)
 
 static int read_regs(struct recorder *r, bool with_fp, char **why)
 {
-	if (target_regs(&r->target, &r->regs) != 0 || (with_fp && target_fp_regs(&r->target, &r->regs) != 0))
-		return record_fail(why, "the registers cannot be read: %s", strerror(errno));
-	return 0;
+	if (target_regs(&r->target, &r->regs) == 0 && (!with_fp || target_fp_regs(&r->target, &r->regs) == 0))
+		return 0;
+	r->is_killed = errno == ESRCH;
+	return record_fail(why, "the registers cannot be read: %s", strerror(errno));
 }
 
 /* What the instruction may have written. @before: the registers before it. */

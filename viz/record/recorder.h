@@ -92,6 +92,7 @@ struct recorder {
 	int last_signal;            /* that has an event */
 
 	uint64_t n_makes, n_switches, n_differences, n_verified;
+	bool is_killed;             /* it was, while it stood still for us: its end is still to be told of */
 	bool has_ended;
 	char end[200];              /* why */
 
