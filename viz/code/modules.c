@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { MODULES_MAX = 1000 }; /* more than any program has; a trace may claim what it likes */
+
 /* As libdwfl's own, but never over the network: a viewer must not wait for that. */
 static int find_debuginfo(Dwfl_Module *mod, void **userdata, const char *modname, Dwarf_Addr base, const char *file,
 			  const char *link, GElf_Word crc, char **found)
@@ -65,6 +67,8 @@ void symbols_add_map(struct symbols *s, const char *path, uint64_t lo, uint64_t 
 		return;
 	}
 
+	if (s->n == MODULES_MAX)
+		return;
 	struct module *grown = realloc(s->modules, (s->n + 1) * sizeof *grown);
 	char *copy = strdup(path);
 
