@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,33 @@ static int fail(const char *what, const char *why)
 	return 1;
 }
 
+/* Who just dies may take a program with it that it has attached to. In a terminal, later,
+ * terminal.c has its own. */
+static volatile sig_atomic_t is_interrupted;
+
+static void on_interrupt(int signal_number)
+{
+	(void)signal_number;
+	is_interrupted = 1;
+}
+
+static bool is_enough(void *arg)
+{
+	(void)arg;
+	return is_interrupted;
+}
+
+static void catch_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction act = { .sa_handler = on_interrupt, .sa_flags = SA_RESETHAND }, old;
+
+	sigemptyset(&act.sa_mask);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &act, NULL);
+}
+
 /* The trace, or the program that makes one. 0, or the status to exit with. */
 static int open_model(struct session *s, const struct options *o, struct model **model)
 {
@@ -37,6 +65,9 @@ static int open_model(struct session *s, const struct options *o, struct model *
 	if (!o->trace) {
 		struct record_options record = o->record;
 		record.is_quiet = record.has_no_input = true; /* the terminal is ours; its output has a pane */
+		record.is_interrupted = &is_interrupted;
+		s->is_enough = is_enough;
+		catch_signals();
 		s->live = live_start(&record, &why);
 		if (!s->live)
 			status = fail(NULL, why);
@@ -60,7 +91,7 @@ static int go_to_start(struct session *s, const char *place)
 	uint64_t t = 0;
 	int status = 0;
 
-	while (!model_place(m, place, &t, &why) && s->live && live_more(s->live, m, 64)) {
+	while (!model_place(m, place, &t, &why) && s->live && !is_interrupted && live_more(s->live, m, 64)) {
 		free(why);
 		why = NULL;
 	}
