@@ -11,6 +11,7 @@ setup_file() {
 	local cc=${CC:-gcc}
 	"$COVIZ" record -q -o "$BATS_FILE_TMPDIR/3.cot" -- "$B/lessons/03-coroutine/demo" >/dev/null
 	$cc -g -O0 -Isrc tests/fixtures/viz/waits.c build/libcostep.a -lpthread -o "$BATS_FILE_TMPDIR/waits"
+	$cc -g -O0 -D_GNU_SOURCE -Isrc tests/fixtures/viz/record.c build/libcostep.a -lpthread -ldl -o "$BATS_FILE_TMPDIR/record"
 	$cc -g -O0 -Isrc tests/fixtures/viz/shared.c build/libcostep.a -lpthread -o "$BATS_FILE_TMPDIR/shared"
 	"$COVIZ" record -q -o "$BATS_FILE_TMPDIR/shared.cot" -- "$BATS_FILE_TMPDIR/shared" >/dev/null
 }
@@ -23,6 +24,7 @@ setup() {
 }
 
 teardown() {
+	[ -z "${PROGRAM:-}" ] || kill -9 "$PROGRAM" 2>/dev/null || true
 	tm kill-server
 }
 
@@ -239,6 +241,68 @@ is_gone() {
 	kill -9 "$(viewer)"
 	ended_well 137
 	is_gone "$program"
+}
+
+# The fixture does WHAT until fd 7 is closed; coviz has attached to it.
+attach() { # what
+	[ -n "${PROGRAM:-}" ] || {
+		mkfifo in
+		"$BATS_FILE_TMPDIR/record" "$1" <in &
+		PROGRAM=$!
+		exec 7>in
+	}
+	rm -f rc
+	start run -p "$PROGRAM"
+	sees '^ 0/[0-9]+ +live'
+}
+
+# The viewer is killed, the program is not.
+kill_viewer() {
+	kill -9 "$(viewer)"
+	ended_well 137
+	[ "$(grep TracerPid "/proc/$PROGRAM/status" | cut -f2)" = 0 ]
+}
+
+unharmed() {
+	exec 7>&-
+	wait "$PROGRAM"
+	PROGRAM=
+}
+
+@test "run -p: the viewer is killed while it waits for keys, the program goes on unharmed" {
+	attach compute
+	keys ']'
+	sees 'switch 1/.*live'
+	kill_viewer
+	attach compute
+	keys ']'
+	sees 'switch 1/.*live'
+	keys Right Right Right
+	sees 'rsp'
+	kill_viewer
+	attach compute
+	kill_viewer
+	unharmed
+}
+
+@test "run -p: nobody waits any more for a program that waits: it is held, and goes on" {
+	attach wait
+	keys ']' # told EINTR
+	sees 'switch 1/'
+	keys ']'
+	sees 'switch 2/'
+	keys ']'
+	sees 'waiting for the program'
+	keys Left
+	sees '^ [0-9]+/[0-9]+ .*live'
+	grep -q '^State:.*t (tracing stop)' "/proc/$PROGRAM/status"
+	keys ':arrive:3' Enter # it is told EINTR again
+	sees 'switch 3/'
+	kill_viewer
+	attach wait
+	keys q
+	ended_well 0
+	unharmed
 }
 
 @test "colours: none with NO_COLOR, and ASCII where the locale is not UTF-8" {

@@ -94,6 +94,12 @@ bool live_more(struct live *l, struct model *m, uint64_t n)
 	return false;
 }
 
+void live_rest(struct live *l)
+{
+	if (l)
+		record_rest(l->recorder);
+}
+
 void live_finish(struct live *l)
 {
 	if (!l)

@@ -22,6 +22,9 @@ const char *live_path(const struct live *l);
 void live_hide(struct live *l);
 /* Record about @n more states and show them to @m. False: nothing more will come. */
 bool live_more(struct live *l, struct model *m, uint64_t n);
+/* Nothing more is wanted for a while: a program that was attached to now stands so that our
+ * death would not harm it. */
+void live_rest(struct live *l);
 /* Why it ended; NULL: it has not. */
 const char *live_end(const struct live *l);
 /* End the program (or let it go, if it was attached to), give all back. */

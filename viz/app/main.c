@@ -213,6 +213,7 @@ static int view(void *arg)
 		app_init(&s.app, model);
 		set_up(&s, o);
 		status = o->at ? go_to_start(&s, o->at) : 0;
+		live_rest(s.live);
 		if (status == 0)
 			status = run_session(&s, o);
 		app_free(&s.app);

@@ -52,6 +52,7 @@ static void get_more(struct session *s)
 		app_again(app);
 	}
 	app->is_waiting = false;
+	live_rest(s->live);
 }
 
 static void export_screen(struct session *s)

@@ -183,7 +183,7 @@ static int stepped(struct recorder *r, char **why)
 	return 0;
 }
 
-static bool is_fault(int signal_number)
+bool recorder_is_fault(int signal_number)
 {
 	return signal_number == SIGSEGV || signal_number == SIGBUS || signal_number == SIGFPE ||
 	       signal_number == SIGILL || signal_number == SIGABRT || signal_number == SIGTRAP || signal_number == SIGSYS;
@@ -196,7 +196,7 @@ static int signalled(struct recorder *r, int signal_number, char **why)
 	enum moving moving = r->moving;
 	struct regs now = r->regs;
 
-	if (moving == MOVING_RUN && !is_fault(signal_number)) {
+	if (moving == MOVING_RUN && !recorder_is_fault(signal_number)) {
 		r->moving = MOVING_NOT;
 		return 0;
 	}
@@ -242,7 +242,7 @@ static int ended(struct recorder *r, int status, bool is_there, char **why)
 	return recorder_event(r, EVENT_END, r->current, NO_EXEC, (uint64_t)status, why);
 }
 
-static int stopped(struct recorder *r, struct stop stop, char **why)
+int recorder_take(struct recorder *r, struct stop stop, char **why)
 {
 	switch (stop.kind) {
 	case STOP_NOTHING:
@@ -279,9 +279,11 @@ static int stopped(struct recorder *r, struct stop stop, char **why)
 	return 0;
 }
 
-/* Resume it if it stands, and wait for one stop. 1: a signal of ours came first. */
-static int advance(struct recorder *r, char **why)
+int recorder_advance(struct recorder *r, char **why)
 {
+	if (r->is_held && target_resume(&r->target, false) != 0 && errno != ESRCH)
+		return record_fail(why, "the program cannot be resumed: %s", strerror(errno));
+	r->is_held = false;
 	if (r->moving == MOVING_NOT &&
 	    (r->goal == GOAL_NONE ? recorder_run(r, why) : recorder_step(r, why)) != 0)
 		return -1;
@@ -289,7 +291,7 @@ static int advance(struct recorder *r, char **why)
 	struct stop stop = target_wait(&r->target, is_quick);
 	if (stop.kind == STOP_NOTHING)
 		return 1;
-	int result = stopped(r, stop, why);
+	int result = recorder_take(r, stop, why);
 	if (result >= 0 || !r->is_killed)
 		return result;
 	free(*why);
@@ -322,7 +324,7 @@ struct recorder *record_start(const struct record_options *options, char **why)
 		begin_at(r, r->regs.r[REG_RIP]);
 	while (result >= 0 && !r->has_state && !r->has_ended)
 		result = recorder_is_interrupted(r) ? record_fail(why, "interrupted before it came to %s", options->from) :
-						      advance(r, why);
+						      recorder_advance(r, why);
 	if (result >= 0 && !r->has_state)
 		result = record_fail(why, "%s: %s, and never came to %s", r->program, r->end, options->from);
 	if (result >= 0 && trace_flush(r->writer) != 0)
@@ -340,7 +342,7 @@ int record_more(struct recorder *r, uint64_t n, char **why)
 
 	*why = NULL;
 	while (result == 0 && !r->has_ended && record_steps(r) - first < n) {
-		result = advance(r, why);
+		result = recorder_advance(r, why);
 		if (r->options.max_steps && record_steps(r) >= r->options.max_steps && !r->has_ended)
 			end(r, "%" PRIu64 " steps recorded (--steps N records more, 0: all)", record_steps(r));
 	}
@@ -375,24 +377,9 @@ uint64_t record_differences(const struct recorder *r, uint64_t *times)
 	return r->n_differences;
 }
 
-/* Where is it now? The last state of a program that ran when it was told to end. */
-static void last_look(struct recorder *r)
-{
-	char *why = NULL;
-	int result = 0;
-
-	if (!r->has_state || r->has_ended || r->moving == MOVING_NOT || r->target.is_gone)
-		return;
-	if (r->moving != MOVING_STEP || r->insn.kind == INSN_SYSCALL) /* else it stops by itself */
-		target_hold(&r->target);
-	while (result >= 0 && !r->has_ended && r->moving != MOVING_NOT)
-		result = stopped(r, target_wait(&r->target, false), &why);
-	free(why);
-}
-
 void record_finish(struct recorder *r)
 {
-	last_look(r);
+	recorder_last_look(r);
 	target_end(&r->target);
 	if (r->writer)
 		trace_close(r->writer);

@@ -37,6 +37,9 @@ struct recorder *record_start(const struct record_options *options, char **why);
  * 0: the end (see record_end), -1: *@why. Blocks while the program does; a signal
  * (EINTR) ends the wait with 1. */
 int record_more(struct recorder *r, uint64_t n, char **why);
+/* Call it before doing anything else for long: a program that was attached to is stopped, if
+ * it runs, and then goes on unharmed even if we are killed. */
+void record_rest(struct recorder *r);
 /* Why it ended, in one line: "exited with status 0", "killed by SIGSEGV", "1000 switches
  * recorded (--switches N records more)". */
 const char *record_end(const struct recorder *r);

@@ -3,8 +3,9 @@
  * recorder — what the parts of record share.
  *
  * Part:    source; inner to record. record.c has the modes (when to step, when to run),
- *          record_start.c the beginning, record_find.c where things are, record_step.c turns one stop into a state, and
- *          execs.c gives executions their numbers.
+ *          record_start.c the beginning, record_rest.c the pauses, record_find.c where things
+ *          are, record_step.c turns one stop into a state, and execs.c gives executions
+ *          their numbers.
  */
 #ifndef VIZ_RECORDER_H
 #define VIZ_RECORDER_H
@@ -89,6 +90,7 @@ struct recorder {
 	uint32_t goal_exec;
 
 	bool is_gap_next;           /* the next step begins a signal's handler */
+	bool is_held;               /* by record_rest, in the middle of a run: `moving` says of which */
 	int last_signal;            /* that has an event */
 
 	uint64_t n_makes, n_switches, n_differences, n_verified;
@@ -103,6 +105,17 @@ struct recorder {
 __attribute__((format(printf, 2, 3))) int record_fail(char **why, const char *format, ...);
 
 bool recorder_is_interrupted(const struct recorder *r);
+
+/* --- record.c --- */
+/* Resume it if it stands, and wait for one stop. 1: a signal of ours came first. */
+int recorder_advance(struct recorder *r, char **why);
+/* Make of a stop what it is in the trace, and decide how to go on. */
+int recorder_take(struct recorder *r, struct stop stop, char **why);
+bool recorder_is_fault(int signal_number);
+
+/* --- record_rest.c --- */
+/* Where is it now? The last state of a program that ran when it was told to end. */
+void recorder_last_look(struct recorder *r);
 
 /* --- record_start.c --- */
 int recorder_open(struct recorder *r, char **why);

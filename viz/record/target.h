@@ -43,6 +43,7 @@ struct target_thread {
 	int number;         /* in the order of their making; 0 = main */
 	bool is_stopped;
 	bool is_in_group_stop;
+	bool is_ending;     /* stopped by its own end: it cannot be stopped again */
 	bool is_pinned;
 	cpu_set_t affinity; /* what it had before, valid if is_pinned */
 };
@@ -61,6 +62,7 @@ struct target {
 	bool is_stepping;              /* how it was resumed last */
 	bool is_held;                  /* target_hold's stop is still to come */
 	int signal;                    /* to be given to it at its next resume */
+	int early;                     /* what waitpid said of it in target_rest; 0: nothing */
 	uint64_t breaks[TARGET_BREAKS]; /* 0: none */
 	uint64_t set[TARGET_BREAKS];   /* what the debug registers hold */
 	int events[TARGET_BREAKS];     /* or these: number + 1; 0: none */
@@ -96,6 +98,12 @@ int target_resume(struct target *t, bool is_step);
 struct stop target_wait(struct target *t, bool is_quick);
 /* Stop it wherever it is. Comes as STOP_HELD, or something else that was first. */
 void target_hold(struct target *t);
+
+/* Nobody asks for more for a while: a stopped one stays where it is, but so that it goes on
+ * unharmed if we are killed. (A signal that it was to get is lost then.) */
+void target_rest(struct target *t);
+/* Is a trap on its way to the followed thread, which is stopped? Then it is not safe yet. */
+bool target_has_trap(const struct target *t);
 
 /* The followed thread must be stopped for these. -1 with errno. */
 int target_regs(const struct target *t, struct regs *regs); /* but mxcsr and x87cw */

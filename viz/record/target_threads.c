@@ -140,6 +140,8 @@ static int resume_followed(struct target *t)
 
 int target_resume(struct target *t, bool is_step)
 {
+	if (t->early) /* it has stopped again already */
+		return 0;
 	breaks_arm(t, !is_step);
 	t->is_stepping = is_step;
 	return resume_followed(t);
@@ -214,6 +216,8 @@ static struct stop followed_event(struct target *t, int event, int signal_number
 		breaks_lost(t); /* the kernel clears them */
 		return (struct stop){ STOP_EXEC, t->pid };
 	case PTRACE_EVENT_EXIT:
+		if (thread)
+			thread->is_ending = true;
 		return (struct stop){ STOP_EXIT, (int64_t)message };
 	}
 	/* PTRACE_EVENT_STOP: by target_hold, or stopped with the whole program, as by Ctrl-Z, or
@@ -318,6 +322,11 @@ struct stop target_wait(struct target *t, bool is_quick)
 
 	if (t->is_gone)
 		return (struct stop){ STOP_GONE, 0 };
+	if (t->early) {
+		status = t->early;
+		t->early = 0;
+		stop = take_status(t, t->followed, status);
+	}
 	while (stop.kind == STOP_NOTHING) {
 		int found = 1;
 		if (is_quick) {
@@ -337,6 +346,44 @@ struct stop target_wait(struct target *t, bool is_quick)
 	return stop;
 }
 
+/* --- resting -------------------------------------------------------------------------- */
+
+bool target_has_trap(const struct target *t)
+{
+	struct __ptrace_peeksiginfo_args which = { .nr = 8 };
+	siginfo_t pending[8];
+	long n = ptrace(PTRACE_PEEKSIGINFO, t->followed, &which, pending);
+
+	for (long i = 0; i < n; i++)
+		if (pending[i].si_signo == SIGTRAP)
+			return true;
+	return false;
+}
+
+/* If we die the kernel lets go of the thread as it is: after a step the processor would
+ * trap once more, and nobody would take that signal. The flag can only be taken away by
+ * resuming; so it is resumed, with an order to stop before its next instruction. */
+void target_rest(struct target *t)
+{
+	struct target_thread *thread = threads_find(t, t->followed);
+	int status;
+
+	if (t->is_ours || t->is_gone || t->early || !thread || !thread->is_stopped || thread->is_ending)
+		return;
+	breaks_arm(t, false);
+	if (!t->is_stepping || t->signal || ptrace(PTRACE_INTERRUPT, t->followed, 0, 0) != 0 ||
+	    ptrace(PTRACE_CONT, t->followed, 0, 0) != 0)
+		return;
+	t->is_stepping = false;
+	while (waitpid(t->followed, &status, __WALL) < 0)
+		if (errno != EINTR)
+			return;
+	if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) == SIGTRAP)
+		return;
+	thread->is_stopped = false;
+	t->early = status;
+}
+
 /* --- letting go ---------------------------------------------------------------------- */
 
 /* Stop @thread if it runs. Returns the signal it was about to get, 0: none, -1: it is gone. */
@@ -347,6 +394,8 @@ static int stop_for_detach(struct target *t, struct target_thread *thread)
 
 	if (thread->is_stopped)
 		return tid == t->followed ? t->signal : 0;
+	if (tid == t->followed && t->early)
+		return WIFSTOPPED(t->early) ? (t->early >> 16 ? 0 : WSTOPSIG(t->early)) : -1;
 	ptrace(PTRACE_INTERRUPT, tid, 0, 0);
 	while (waitpid(tid, &status, __WALL) < 0)
 		if (errno != EINTR)
