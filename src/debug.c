@@ -15,7 +15,7 @@ const struct co_debug_layout co_debug_layout __attribute__((used)) = {
 	.magic = "costep layout",
 	.version = CO_DEBUG_VERSION,
 	.n_states = CO_DEBUG_STATES,
-	.n_fields = 40,
+	.n_fields = 43,
 	.field_size = sizeof(struct co_debug_field),
 	.envs = &co_envs,
 	.states = {
@@ -48,6 +48,9 @@ const struct co_debug_layout co_debug_layout __attribute__((used)) = {
 		FIELD("stack", struct co_stack, guard_len),
 		FIELD("stack", struct co_stack, save_buffer),
 		FIELD("stack", struct co_stack, save_len),
+		FIELD("stack", struct co_stack, ops),
+		WHOLE("stack_ops", struct co_stack_ops),
+		FIELD("stack_ops", struct co_stack_ops, enter),
 		WHOLE("co", struct co),
 		NAMED("co.ctx", struct co, exec.ctx),
 		NAMED("co.stack", struct co, exec.stack),

@@ -10,6 +10,9 @@
  * symbol table, or the magic in the read-only data, and learns the same from
  * there. Every string is an array inside the table, so a reader needs no
  * relocation but that of `envs`.
+ *
+ * A stack is a shared one if it is entered in a way of its own: "stack_ops.enter" of the
+ * struct that its "stack.ops" points to is not NULL.
  */
 #ifndef CO_DEBUG_H
 #define CO_DEBUG_H

@@ -364,7 +364,7 @@ write_cxx() {
 	make -s "$(value B)/tests/t_stack"
 	cat >"$BATS_TEST_TMPDIR/layout.py" <<-'END'
 		import gdb
-		kinds = {"coctx": "coctx", "list": "list", "stack": "co_stack", "co": "co", "env": "co_env"}
+		kinds = {"coctx": "coctx", "list": "list", "stack": "co_stack", "stack_ops": "co_stack_ops", "co": "co", "env": "co_env"}
 		inside = {"ctx": "exec.ctx", "stack": "exec.stack", "link": "exec.link"}
 		table = gdb.parse_and_eval("co_debug_layout")
 		n = int(table["n_fields"])

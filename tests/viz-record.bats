@@ -101,6 +101,10 @@ events() { # kinds
 	grep -q '^exit' told
 	# The copier is one of those who run.
 	trace_regs t.cot execs | grep -q '^[0-9]* 2 copier bounds$'
+	# A shared stack is one before anybody else was in it.
+	"$COVIZ" t.cot --at switch:1 --dump txt --size 160x48 >screen
+	grep -q shared:in screen
+	run ! grep private screen
 	# On the way by the copier nothing is left out.
 	sort -n <(trace_regs t.cot events) <(trace_regs t.cot gaps) |
 		awk '$2 == "swap" && $4 == "copier" { on = 1; n++ } $2 == "gap" && on { bad = 1 } $2 == "arrive" && $3 != "copier" { on = 0 } END { exit bad || n < 2 }'

@@ -182,6 +182,39 @@ static void ranges(void)
 	model_free(m);
 }
 
+/* What a stack's ops tell; a table without these fields tells nothing. */
+static void shared(void)
+{
+	enum { OPS = 0x77000 };
+	struct model *m = record(2, 0);
+	struct memory *mem = &m->state.memory;
+	struct co_debug_layout table = m->layout->table;
+	struct range word = { OPS + 16, 8, 0 };
+	struct co_table t = { 0 };
+	struct layout l;
+	const char *why;
+
+	CHECK(!m->table.cos[1].is_shared);
+	table.fields[table.n_fields++] = (struct co_debug_field){ "stack.ops", 40, 8 };
+	table.fields[table.n_fields++] = (struct co_debug_field){ "stack_ops.enter", 16, 8 };
+	CHECK(layout_parse(&l, &table, &why));
+	CHECK_EQ(memory_set_word(mem, FAKE_STACK_STRUCT(1) + 40, OPS), 0);
+	co_table_read(&t, &l, FAKE_TID, memory_read, mem); /* the trace does not have it */
+	CHECK(t.problem == NULL && t.n == 3 && !t.cos[1].is_shared);
+	CHECK_EQ(memory_set_word(mem, OPS + 16, 0), 0);
+	co_table_read(&t, &l, FAKE_TID, memory_read, mem);
+	CHECK(!t.cos[1].is_shared);
+	CHECK_EQ(memory_set_word(mem, OPS + 16, FAKE_CODE), 0);
+	co_table_read(&t, &l, FAKE_TID, memory_read, mem);
+	CHECK(t.problem == NULL && t.cos[1].is_shared && !t.cos[2].is_shared);
+	co_table_each_range(&t, &l, note_range, &word);
+	CHECK_EQ(word.n_found, 1);
+	table.fields[table.n_fields - 1].size = 9;
+	CHECK(!layout_parse(&l, &table, &why));
+	co_table_free(&t);
+	model_free(m);
+}
+
 static void read_damaged(struct model *m, uint64_t addr, uint64_t value, bool is_known, const char *words, size_t n)
 {
 	struct memory *mem = &m->state.memory;
@@ -646,6 +679,7 @@ static const struct test_case cases[] = {
 	{ "table_by_fields", "a table of contexts alone, by debug information", table_by_fields, 0, 0 },
 	{ "list", "coroutines are read from memory", list, 0, 0 },
 	{ "ranges", "a recorder is told what the table is read from", ranges, 0, 0 },
+	{ "shared", "who has a shared stack is known before another comes into it", shared, 0, NULL },
 	{ "damaged_lists", "lists that are damaged end, and say where", damaged_lists, 0, 0 },
 	{ "current", "who runs follows the stack pointer", current, 0, 0 },
 	{ "owner", "an address belongs to the resident of its stack", owner, 0, 0 },

@@ -23,6 +23,8 @@ struct look {
 	struct co_table *t;
 	uint64_t at, len;    /* the struct whose bytes are here, read at once */
 	uint8_t bytes[512];
+	uint64_t ops;        /* the struct co_stack_ops that was looked at last; most have the same */
+	bool is_shared;      /* and what it said */
 };
 
 /* Only the first problem is kept: the others often follow from it. */
@@ -162,6 +164,21 @@ static void read_stack(struct look *k, struct co_info *info)
 	info->lo = info->hi = info->guard_len = info->save_buffer = info->save_len = 0;
 }
 
+/* Is it a stack that is entered in a way of its own? Older tables and traces do not tell. */
+static void read_ops(struct look *k, struct co_info *info)
+{
+	uint64_t enter;
+
+	if (!info->stack || !k->l->size[L_STACK_OPS] || !k->l->size[L_STACK_OPS_ENTER] ||
+	    !read_field(k, info->stack, L_STACK_OPS, &info->ops) || !info->ops)
+		return;
+	if (info->ops != k->ops) {
+		k->ops = info->ops;
+		k->is_shared = read_field(k, info->ops, L_STACK_OPS_ENTER, &enter) && enter;
+	}
+	info->is_shared = k->is_shared;
+}
+
 static void read_co(struct look *k, uint64_t co, bool is_main)
 {
 	struct co_info *info = add_info(k);
@@ -187,6 +204,7 @@ static void read_co(struct look *k, uint64_t co, bool is_main)
 	info->state = state < UINT32_MAX ? (uint32_t)state : UINT32_MAX;
 	read_name(k, co, info->name, sizeof(info->name));
 	read_stack(k, info);
+	read_ops(k, info);
 	k->t->n++;
 }
 
@@ -319,7 +337,8 @@ void co_table_free(struct co_table *t)
 void co_table_each_range(const struct co_table *t, const struct layout *l,
 			 void (*fn)(void *arg, uint64_t addr, size_t len), void *arg)
 {
-	uint32_t stack_len = 0;
+	uint32_t stack_len = l ? l->offset[L_STACK_OPS] + l->size[L_STACK_OPS] : 0;
+	uint64_t ops = 0;
 
 	if (!l || !l->has_coroutines)
 		return;
@@ -337,6 +356,9 @@ void co_table_each_range(const struct co_table *t, const struct layout *l,
 			fn(arg, info->co, l->size[L_CO]);
 		if (info->stack)
 			fn(arg, info->stack, stack_len);
+		if (info->ops && info->ops != ops)
+			fn(arg, info->ops + l->offset[L_STACK_OPS_ENTER], l->size[L_STACK_OPS_ENTER]);
+		ops = info->ops;
 		if (info->save_len > 0)
 			fn(arg, info->save_buffer, info->save_len);
 	}

@@ -19,13 +19,14 @@ static const char *const field_names[N_LAYOUT_FIELDS] = {
 	"sizeof.co", "co.ctx", "co.stack", "co.link", "co.resumer", "co.env", "co.fn", "co.state", "co.id", "co.name",
 	"co.in_env", "co.created_at", "co.blocked_at", "co.n_resumes",
 	"sizeof.env", "env.main", "env.running", "env.all", "env.in_envs", "env.tid",
+	"stack.ops", "stack_ops.enter",
 };
 
 /* The text that `why` points to, one for each field that can be missing. */
 static const char *missing(unsigned field)
 {
 #define MISSING(name) "its co_debug_layout has no " name ": it is of an older costep"
-	static const char *const texts[N_LAYOUT_FIELDS] = {
+	static const char *const texts[N_NEEDED_FIELDS] = {
 		MISSING("sizeof.coctx"), MISSING("coctx.rbx"), MISSING("coctx.rbp"), MISSING("coctx.r12"),
 		MISSING("coctx.r13"), MISSING("coctx.r14"), MISSING("coctx.r15"), MISSING("coctx.rsp"),
 		MISSING("coctx.rip"), MISSING("coctx.mxcsr"), MISSING("coctx.x87cw"), MISSING("list.prev"),
@@ -57,7 +58,7 @@ static uint32_t whole_of(const struct layout *l, unsigned field)
 		return l->size[L_COCTX];
 	if (field >= L_CO && field < L_ENV)
 		return l->size[L_CO];
-	return field >= L_ENV ? l->size[L_ENV] : MAX_STRUCT;
+	return field >= L_ENV && field < N_NEEDED_FIELDS ? l->size[L_ENV] : MAX_STRUCT;
 }
 
 /* Within its struct; and a number, but for the name and the structs inside others, has at
@@ -78,6 +79,8 @@ static bool take_fields(struct layout *l, unsigned n, const char **why)
 {
 	for (unsigned i = 0; i < n; i++) {
 		const struct co_debug_field *f = find_field(&l->table, field_names[i]);
+		if (!f && i >= N_NEEDED_FIELDS)
+			continue;
 		if (!f) {
 			*why = missing(i);
 			return false;
@@ -86,7 +89,7 @@ static bool take_fields(struct layout *l, unsigned n, const char **why)
 		l->size[i] = f->size;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		if (!is_possible(l, i)) {
+		if (!is_possible(l, i) && (i < N_NEEDED_FIELDS || l->size[i] > 0)) {
 			*why = "its co_debug_layout is damaged: a field lies outside of its struct";
 			return false;
 		}

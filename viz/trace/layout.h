@@ -28,6 +28,9 @@ enum layout_field {
 	L_CO, L_CO_CTX, L_CO_STACK, L_CO_LINK, L_CO_RESUMER, L_CO_ENV, L_CO_FN, L_CO_STATE, L_CO_ID, L_CO_NAME,
 	L_CO_IN_ENV, L_CO_CREATED_AT, L_CO_BLOCKED_AT, L_CO_N_RESUMES,
 	L_ENV, L_ENV_MAIN, L_ENV_RUNNING, L_ENV_ALL, L_ENV_IN_ENVS, L_ENV_TID,
+	N_NEEDED_FIELDS,
+	/* not in every table; size 0: missing */
+	L_STACK_OPS = N_NEEDED_FIELDS, L_STACK_OPS_ENTER,
 	N_LAYOUT_FIELDS,
 };
 
@@ -70,6 +73,8 @@ struct co_info {
 	uint32_t state;       /* enum co_state; its name: layout.table.states[state] */
 	uint64_t lo, hi, guard_len; /* its stack; hi 0: none yet */
 	uint64_t save_buffer, save_len; /* save_len > 0: [hi - save_len, hi) is there instead */
+	uint64_t ops;         /* struct co_stack_ops of its stack; 0: not told */
+	bool is_shared;       /* its stack is one that others use, too; false if that is not told */
 	uint64_t resumer;     /* struct co */
 	uint64_t link, env, fn, created_at, blocked_at, n_resumes;
 };
@@ -96,7 +101,7 @@ const struct co_info *co_table_by_co(const struct co_table *t, uint64_t co);
 void co_table_free(struct co_table *t);
 
 /* Tell @fn every range of memory that co_table_read looks at (the envs' list head, each
- * env, each co and its struct co_stack), and each save_buffer in use: what a recorder must
+ * env, each co, its struct co_stack, and what tells of that if it is shared), and each save_buffer in use: what a recorder must
  * keep up to date so that the table can be read from its trace. A save_buffer that another
  * range has already counted may come again. */
 void co_table_each_range(const struct co_table *t, const struct layout *l,
