@@ -179,6 +179,9 @@ static void plays(void)
 		app_update(&s.app, CMD_TICK, NULL);
 	CHECK_EQ(s.app.model->t, 5);
 	press("r");
+	press("Space"); /* stops whatever plays */
+	CHECK_EQ(app_tick_ms(&s.app), -1);
+	press("r");
 	for (int i = 0; i < 9; i++)
 		app_update(&s.app, CMD_TICK, NULL);
 	CHECK_EQ(s.app.model->t, 0); /* and there it stops */

@@ -267,17 +267,24 @@ static void buffer(void)
 	draw(m, VIEW_BUFFER, 60, 12);
 	CHECK_SHOWS("64 bytes of alice");
 	CHECK_SHOWS("those of bob (S2)");
-	CHECK_SHOWS("+0x20  ee ff c0 00 00 00 00 00~20 b0 b0 00 00 00 00 00");
+	CHECK_SHOWS("-0x20 ee ff c0 00 00 00 00 00 ~ 20 b0 b0 00 00 00 00 00");
+	CHECK_SHOWS("save_buffer             ~ on the stack: bob's"); /* a bar between them */
+	draw(m, VIEW_BUFFER, 38, 12);
+	CHECK_SHOWS("-20 eeffc00000000000~20b0b00000000000");
+	draw(m, VIEW_BUFFER, 80, 12);
+	CHECK_SHOWS("20 b0 b0 00 00 00 00 00 0xc0ffee");
 	ui.cursor[VIEW_BUFFER] = 4;
 	draw(m, VIEW_BUFFER, 60, 12);
 	CHECK_EQ(ui.cursor_addr[VIEW_BUFFER], BUFFER + 0x20);
 	reset_ui();
 	model_seek(m, T_SAVED); /* the stack is as it was: nothing differs */
 	draw(m, VIEW_BUFFER, 60, 12);
-	CHECK_SHOWS("+0x20 ");
+	CHECK_SHOWS("-0x20 ");
+	CHECK_SHOWS("on the stack are still"); /* bob has the stack now, and has written nothing to it */
 	ui.is_diff = true;
 	draw(m, VIEW_BUFFER, 60, 12);
-	CHECK_SHOWS_NOT("+0x20 ");
+	CHECK_SHOWS_NOT("-0x20 ");
+	CHECK_SHOWS("No byte differs");
 	model_seek(m, T_START);
 	reset_ui();
 	draw(m, VIEW_BUFFER, 60, 12);
@@ -301,7 +308,7 @@ static void copying(void)
 	model_seek(m, T_SAVED);
 	draw(m, VIEW_BUFFER, 60, 12);
 	CHECK_SHOWS_NOT(" %");
-	CHECK_SHOWS("64 bytes of alice; 0 differ");
+	CHECK_SHOWS("64 bytes of alice, copied out");
 	model_free(m);
 	m = open_story(STORY_ENDS_HALF); /* live: nobody knows yet that this becomes a save */
 	model_seek(m, UINT64_MAX);

@@ -345,9 +345,12 @@ static void update_pane(struct app *app, enum command command)
 	}
 }
 
+/* Space stops whatever plays; r turns it round, or stops it. */
 static void play(struct app *app, int direction)
 {
-	app->play = app->play == direction ? 0 : direction;
+	bool stops = direction > 0 ? app->play != 0 : app->play < 0;
+
+	app->play = stops ? 0 : direction;
 }
 
 static void faster(struct app *app, int by)

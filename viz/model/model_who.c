@@ -13,17 +13,50 @@
 
 enum { UNKNOWN_LO = 8 * 1024 * 1024 }; /* the lower end of main's stack may not be known: this far at most */
 
+enum { EVENTS_AT_MOST = 16384 };
+
+/* Who was the last to stand on the stack that ends at @hi, or to have bytes copied from or
+ * to it? NO_EXEC: nobody, or that is long ago. */
+static uint32_t last_on(const struct model *m, uint64_t hi)
+{
+	size_t n = 0, lo = 0;
+	const struct trace_event *all = m->trace ? trace_events(m->trace, &n) : NULL;
+
+	for (size_t end = n; lo < end;) {
+		size_t middle = lo + (end - lo) / 2;
+		if (all[middle].step <= m->t)
+			lo = middle + 1;
+		else
+			end = middle;
+	}
+	for (size_t i = lo; i > 0 && lo - i < EVENTS_AT_MOST; i--) {
+		const struct trace_event *e = &all[i - 1];
+		const struct exec *who = e->kind == EVENT_RSP || e->kind == EVENT_SAVE || e->kind == EVENT_RESTORE
+						 ? model_exec(m, e->who) : NULL;
+		if (who && who->hi == hi)
+			return e->who;
+	}
+	return NO_EXEC;
+}
+
+/* Its stack is its own to begin on, and has none of its bytes. */
+static bool has_not_begun(const struct exec *e)
+{
+	return e->rsp == (e->hi & ~(uint64_t)15);
+}
+
 /* How likely are the bytes on a stack its own, if several have that stack? Of those who
- * are not copied out only one has begun and is not done, unless it leaves for good. */
-static int claim_of(const struct exec *e)
+ * are not copied out only one has begun and is not done, unless it leaves for good. Bytes
+ * that were copied out are there still, until somebody else's are. */
+static int claim_of(const struct model *m, const struct exec *e)
 {
 	if (e->is_on_cpu)
-		return 4;
+		return 5;
 	if (e->is_out)
-		return -1;
+		return last_on(m, e->hi) == e->number ? 2 : -1;
 	if (strcmp(e->state, "done") == 0)
-		return e->info->resumer ? 2 : 0;
-	return e->rsp == (e->hi & ~(uint64_t)15) ? 1 : 3;
+		return e->info->resumer ? 3 : 0;
+	return has_not_begun(e) ? 1 : 4;
 }
 
 static int compare_ranges(const void *a, const void *b)
@@ -47,8 +80,9 @@ static void find_ranges(const struct model *m)
 	for (size_t i = 0; i < m->n_execs; i++) {
 		const struct exec *e = &m->execs[i];
 		uint64_t lo = e->lo ? e->lo : e->hi > UNKNOWN_LO ? e->hi - UNKNOWN_LO : 0;
-		if (e->hi && claim_of(e) >= 0)
-			own->ranges[n++] = (struct stack_range){ lo, e->hi, e->number, claim_of(e) };
+		int claim = e->hi ? claim_of(m, e) : -1;
+		if (claim >= 0)
+			own->ranges[n++] = (struct stack_range){ lo, e->hi, e->number, claim };
 	}
 	if (n > 0)
 		qsort(own->ranges, n, sizeof(own->ranges[0]), compare_ranges);

@@ -4,7 +4,10 @@
  * that now lie in their place.
  *
  *     344 bytes of bob; 212 differ (≠) from those of alice (S1) on the stack
- *     +0x00  fa 54 55 55 55 7f 00 00≠e1 54 55 55 55 7f 00 00
+ *     S2      save_buffer             │ on the stack: alice's
+ *     -0x158  fa 54 55 55 55 7f 00 00 ≠ e1 54 55 55 55 7f 00 00
+ *
+ * Lines are named by their place on the stack, as in the panes of stacks.
  *
  * The first COMPARE_AT_MOST bytes are shown: those nearest to rsp.
  *
@@ -105,7 +108,10 @@ static int summary(struct model *m, const struct shown *s, uint32_t there, struc
 		view_column(p, x, 0, p.w - x, ROLE_TEXT, 0, text);
 		return 1;
 	}
-	if (there == NO_EXEC || there == s->exec->number)
+	if (there == s->exec->number && equal == looked_at)
+		snprintf(text, sizeof text, "%" PRIu64 " bytes of %s, copied out; on the stack are still %s's bytes", s->len,
+			 s->exec->name, s->exec->name);
+	else if (there == NO_EXEC || there == s->exec->number)
 		snprintf(text, sizeof text, "%" PRIu64 " bytes of %s; %" PRIu64 " differ (≠) from what is on the stack",
 			 s->len, s->exec->name, looked_at - equal);
 	else
@@ -119,11 +125,14 @@ static int summary(struct model *m, const struct shown *s, uint32_t there, struc
 	return 1;
 }
 
-/* How a line is laid out: "+0x08 e4 03 00 ..  ≠ e4 03 .." */
+/* How a line is laid out: "-0x38 e4 03 00 .. ≠ e4 03 ..  S1-0x10" */
 struct shape {
 	int per_line, group; /* bytes; how many without a blank between them */
 	bool has_stack;      /* the stack's bytes beside */
+	int words;           /* > 0: what the saved word is, in so many columns or more */
+	int gap;             /* columns between the two, with the bar or ≠ in their middle */
 	int offset_len;
+	bool is_short;       /* without 0x */
 };
 
 static int bytes_columns(const struct shape *s)
@@ -133,23 +142,30 @@ static int bytes_columns(const struct shape *s)
 
 static int shape_columns(const struct shape *s)
 {
-	int one = s->offset_len + 1 + bytes_columns(s) + 1;
+	int n = s->offset_len + 1 + bytes_columns(s) + (s->has_stack ? s->gap + bytes_columns(s) : 1);
 
-	return s->has_stack ? one + bytes_columns(s) : one;
+	return n + (s->words > 0 ? 1 + s->words : 0);
 }
 
-static struct shape shape_for(int w)
+/* @offset: columns that the longest offset needs, with 0x; without, it is left out. */
+static struct shape shape_for(int w, int offset)
 {
 	static const struct shape shapes[] = {
-		{ 16, 1, true, 8 }, { 8, 1, true, 6 }, { 8, 2, true, 6 }, { 8, 8, true, 4 },
-		{ 8, 1, false, 6 }, { 8, 8, false, 4 }, { 4, 4, false, 4 }, { 2, 2, false, 4 },
+		{ 8, 1, true, 14, 3, 0, false }, { 8, 2, true, 14, 3, 0, false }, { 8, 4, true, 7, 3, 0, false }, { 8, 1, true, 0, 3, 0, false },
+		{ 8, 2, true, 0, 3, 0, false }, { 8, 4, true, 0, 3, 0, false }, { 8, 8, true, 0, 3, 0, false }, { 8, 8, true, 0, 1, 0, true },
+		{ 8, 1, false, 0, 1, 0, false }, { 8, 2, false, 0, 1, 0, false }, { 8, 8, false, 0, 1, 0, true }, { 4, 4, false, 0, 1, 0, true },
+		{ 2, 2, false, 0, 1, 0, true },
 	};
 	size_t n = sizeof shapes / sizeof shapes[0];
+	struct shape s;
 
-	for (size_t i = 0; i < n; i++)
-		if (shape_columns(&shapes[i]) <= w)
-			return shapes[i];
-	return shapes[n - 1];
+	for (size_t i = 0; i < n; i++) {
+		s = shapes[i];
+		s.offset_len = offset - (s.is_short ? 2 : 0);
+		if (shape_columns(&s) <= w)
+			break;
+	}
+	return s;
 }
 
 static void draw_byte(struct pane p, int x, int y, bool is_known, uint8_t byte, bool differs, int role)
@@ -174,15 +190,46 @@ static bool differs(struct model *m, const struct shown *s, uint64_t at, struct 
 	return b->has_saved && b->has_live && b->saved != b->live;
 }
 
-static void draw_line(struct model *m, const struct shown *s, const struct shape *shape, uint32_t there, uint64_t at,
-		      struct pane p, int y)
+/* What stands at the columns, if there are two. */
+static void draw_heading(const struct model *m, const struct shown *s, const struct shape *shape, uint32_t there, struct pane p)
 {
-	int x, n = bytes_columns(shape);
+	int x = shape->offset_len + 1, n = bytes_columns(shape);
+	char tag[16], text[64];
+
+	pane_text(p, 0, 0, exec_role(s->exec->number), 0, exec_tag(s->exec->number, tag, sizeof tag));
+	view_column(p, x, 0, n, exec_role(s->exec->number), STYLE_UNDERLINE, "save_buffer");
+	pane_put(p, x + n + shape->gap / 2, 0, 0x2502, ROLE_BORDER, 0);
+	snprintf(text, sizeof text, there == NO_EXEC || n < 16 ? "on the stack" : "on the stack: %s's", exec_name(m, there));
+	if (view_columns(text) > n)
+		snprintf(text, sizeof text, "on the stack");
+	view_column(p, x + n + shape->gap, 0, n, exec_role(there), STYLE_UNDERLINE, text);
+	if (shape->words > 0)
+		view_column(p, x + 2 * n + shape->gap + 1, 0, shape->words, ROLE_DIM, 0,
+			    shape->words < 14 ? "saved" : "the saved word");
+}
+
+/* The word that was saved, as the panes of stacks write it. */
+static void draw_word(struct model *m, const struct ui *ui, const struct shown *s, uint64_t at, struct pane p, int x, int y)
+{
+	char text[128];
+	uint64_t value;
+
+	if (s->len - at < sizeof value || !memory_read(&m->state.memory, s->buffer + at, &value, sizeof value))
+		return;
+	view_column(p, x, y, p.w - x, value_role_at(m, s->exec, value), 0,
+		    address_text_at(m, ui, s->exec, value, text, sizeof text));
+}
+
+static void draw_line(struct model *m, const struct ui *ui, const struct shown *s, const struct shape *shape, uint32_t there,
+		      uint64_t at, struct pane p, int y)
+{
+	int x, n = bytes_columns(shape), gap = shape->has_stack ? shape->gap : 1;
 	bool is_different = false;
 	char text[32];
 
-	snprintf(text, sizeof text, shape->offset_len > 4 ? "+0x%02" PRIx64 : "+%02" PRIx64, at);
+	snprintf(text, sizeof text, shape->is_short ? "-%" PRIx64 : "-0x%" PRIx64, s->len - at);
 	x = pane_printf(p, 0, y, ROLE_DIM, 0, "%-*s ", shape->offset_len, text);
+	x = x < shape->offset_len + 1 ? x : shape->offset_len + 1;
 	for (int i = 0; i < shape->per_line && at + (uint64_t)i < s->len; i++) {
 		int column = i * 2 + i / shape->group;
 		struct pair b;
@@ -191,10 +238,14 @@ static void draw_line(struct model *m, const struct shown *s, const struct shape
 		is_different |= is_other;
 		draw_byte(p, x + column, y, b.has_saved, b.saved, is_other, exec_role(s->exec->number));
 		if (shape->has_stack)
-			draw_byte(p, x + n + 1 + column, y, b.has_live, b.live, is_other, exec_role(there));
+			draw_byte(p, x + n + gap + column, y, b.has_live, b.live, is_other, exec_role(there));
 	}
 	if (is_different)
-		pane_put(p, x + n, y, 0x2260, ROLE_TEXT, STYLE_BOLD);
+		pane_put(p, x + n + gap / 2, y, 0x2260, ROLE_TEXT, STYLE_BOLD);
+	else if (shape->has_stack)
+		pane_put(p, x + n + gap / 2, y, 0x2502, ROLE_BORDER, 0);
+	if (shape->words > 0)
+		draw_word(m, ui, s, at, p, x + 2 * n + gap + 1, y);
 }
 
 /* Which lines to show, by their first byte: all, or with ui->is_diff those that differ. */
@@ -237,7 +288,7 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 {
 	struct shown s = choose(m, ui);
 	static uint32_t lines[COMPARE_AT_MOST / 2];
-	struct shape shape = shape_for(p.w);
+	struct shape shape;
 	uint32_t there;
 	int n, first;
 
@@ -253,7 +304,15 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 
 		p = pane_inside(p, 0, used, p.w, p.h - used);
 	}
+	shape = shape_for(p.w, snprintf(NULL, 0, "-0x%" PRIx64, s.len));
 	n = choose_lines(m, ui, &s, shape.per_line, lines);
+	if (n == 0 && ui->is_diff) {
+		pane_wrap(p, ROLE_DIM, 0, "No byte differs; d shows them all.");
+		p.h = 0;
+	} else if (shape.has_stack && p.h > 3) {
+		draw_heading(m, &s, &shape, there, p);
+		p = pane_inside(p, 0, 1, p.w, p.h - 1);
+	}
 	if (ui->follow[VIEW_BUFFER] != 0) {
 		ui->cursor[VIEW_BUFFER] = -1;
 		for (int i = 0; i < n; i++)
@@ -264,7 +323,7 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	for (int y = 0; y < p.h && first + y < n; y++) {
 		uint64_t at = lines[first + y];
 
-		draw_line(m, &s, &shape, there, at, p, y);
+		draw_line(m, ui, &s, &shape, there, at, p, y);
 		if (first + y == ui->cursor[VIEW_BUFFER]) {
 			pane_put(p, p.w - 1, y, 0x25c0, ROLE_FOCUS, 0);
 			ui->cursor_addr[VIEW_BUFFER] = s.buffer + at;
