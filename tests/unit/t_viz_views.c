@@ -267,12 +267,14 @@ static void buffer(void)
 	draw(m, VIEW_BUFFER, 60, 12);
 	CHECK_SHOWS("64 bytes of alice");
 	CHECK_SHOWS("those of bob (S2)");
-	CHECK_SHOWS("-0x20 ee ff c0 00 00 00 00 00 ~ 20 b0 b0 00 00 00 00 00");
-	CHECK_SHOWS("save_buffer             ~ on the stack: bob's"); /* a bar between them */
+	CHECK_SHOWS("-0x20 eeffc000 00000000 ~ 20b0b000 00000000 0xc0ffee");
+	CHECK_SHOWS("save_buffer       ~ on the stack      saved"); /* a bar between them */
 	draw(m, VIEW_BUFFER, 38, 12);
 	CHECK_SHOWS("-20 eeffc00000000000~20b0b00000000000");
 	draw(m, VIEW_BUFFER, 80, 12);
-	CHECK_SHOWS("20 b0 b0 00 00 00 00 00 0xc0ffee");
+	CHECK_SHOWS("-0x20 ee ff c0 00 00 00 00 00 ~ 20 b0 b0 00 00 00 00 00 0xc0ffee");
+	CHECK_SHOWS("save_buffer             ~ on the stack: bob's");
+	draw(m, VIEW_BUFFER, 60, 12);
 	ui.cursor[VIEW_BUFFER] = 4;
 	draw(m, VIEW_BUFFER, 60, 12);
 	CHECK_EQ(ui.cursor_addr[VIEW_BUFFER], BUFFER + 0x20);

@@ -39,10 +39,18 @@ static uint32_t last_on(const struct model *m, uint64_t hi)
 	return NO_EXEC;
 }
 
-/* Its stack is its own to begin on, and has none of its bytes. */
-static bool has_not_begun(const struct exec *e)
+/* Is it about to get its bytes back? */
+static bool is_being_loaded(const struct exec *e)
 {
-	return e->rsp == (e->hi & ~(uint64_t)15);
+	return e->is_out && strcmp(e->state, "running") == 0;
+}
+
+static bool is_anybody_being_loaded(const struct model *m, uint64_t hi)
+{
+	for (size_t i = 0; i < m->n_execs; i++)
+		if (m->execs[i].hi == hi && is_being_loaded(&m->execs[i]))
+			return true;
+	return false;
 }
 
 /* How likely are the bytes on a stack its own, if several have that stack? Of those who
@@ -52,11 +60,13 @@ static int claim_of(const struct model *m, const struct exec *e)
 {
 	if (e->is_on_cpu)
 		return 5;
+	if (is_being_loaded(e))
+		return 2;
 	if (e->is_out)
-		return last_on(m, e->hi) == e->number ? 2 : -1;
+		return last_on(m, e->hi) == e->number && !is_anybody_being_loaded(m, e->hi) ? 4 : -1;
 	if (strcmp(e->state, "done") == 0)
-		return e->info->resumer ? 3 : 0;
-	return has_not_begun(e) ? 1 : 4;
+		return e->info->resumer ? 2 : 0;
+	return e->rsp == (e->hi & ~(uint64_t)15) ? 1 : 3;
 }
 
 static int compare_ranges(const void *a, const void *b)

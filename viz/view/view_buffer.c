@@ -108,7 +108,7 @@ static int summary(struct model *m, const struct shown *s, uint32_t there, struc
 		view_column(p, x, 0, p.w - x, ROLE_TEXT, 0, text);
 		return 1;
 	}
-	if (there == s->exec->number && equal == looked_at)
+	if (equal == looked_at) /* whoever has the stack now: he has written nothing there yet */
 		snprintf(text, sizeof text, "%" PRIu64 " bytes of %s, copied out; on the stack are still %s's bytes", s->len,
 			 s->exec->name, s->exec->name);
 	else if (there == NO_EXEC || there == s->exec->number)
