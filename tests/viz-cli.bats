@@ -76,6 +76,9 @@ complains() {
 	coviz "$T" --at rsp:2 --ascii --dump txt >a
 	run ! env LC_ALL=C grep -q '[^ -~]' a
 	grep -q '+ 1 coroutines -' a
+	grep -q ' Left/Right instruction' a
+	grep -qE 'o *[0-9]+ ' a # done: no point, which nobody sees
+	LC_ALL=C coviz "$T" --at rsp:2 --dump txt | grep -q '┌ 1 coroutines' # as --help says
 }
 
 @test "one pane alone, and the projector" {
@@ -84,7 +87,8 @@ complains() {
 	run ! grep -q '4 from' a
 	coviz "$T" --at rsp:2 --projector --dump txt >a
 	grep -q '4 from' a
-	run ! grep -q '7 timeline' a
+	run ! grep -q '1 coroutines' a
+	grep -A1 '7 timeline' a | grep -q 'switch 2/.*rsp has changed hands'
 }
 
 @test "a script plays keys, checks the screen and writes it" {
@@ -125,6 +129,10 @@ complains() {
 	coviz run -o kept.cot --at arrive:2 --dump txt --size 80x24 -- "$root/$B/lessons/03-coroutine/demo" >a
 	coviz kept.cot --at switch:1 --dump txt | grep -q 'switch 1/'
 	complains 2 'run what?' run --all
+	printf 'End End\nexpect the program has ended\n' >keys # at the end, End runs it to its end
+	coviz run --script keys -- "$root/$B/lessons/03-coroutine/demo"
+	printf 'End\n:end\nexpect the program has ended\n' >keys
+	coviz run --script keys -- "$root/$B/lessons/03-coroutine/demo"
 }
 
 @test "run, killed: no file of it is left; nobody else could read it" {
@@ -152,17 +160,39 @@ complains() {
 	complains 2 'this is no terminal; --dump txt' "$T"
 	complains 1 'nowhere' "$T" --at nowhere --dump txt
 	complains 1 'no.cot' no.cot --dump txt
+	complains 2 'recrod: no such file; commands are record, run, help' recrod -- /bin/true
+	complains 1 'no.cot: no such file' no.cot # not: no terminal
+	complains 1 'no_such_program: no such program' run -- no_such_program
 	echo 'no trace' >text.cot
 	complains 1 'text.cot' text.cot --dump txt
 	complains 1 '/no/such/file.svg' "$T" --dump /no/such/file.svg
 	complains 2 'help about keys' help cooking
 }
 
+@test "without recorded calls, { and } say how to get them" {
+	coviz record -q -o 1.cot -- "$root/$B/lessons/01-swap/demo" >/dev/null
+	printf '}\nexpect none is recorded: coviz record --all\n' >keys
+	coviz 1.cot --script keys
+}
+
+@test "a damaged recording: one cause, what can be shown, and status 1" {
+	{ head -c 15000 "$T"; printf 'x'; tail -c +15002 "$T"; } >bad.cot
+	for how in --list "--dump txt"; do
+		# shellcheck disable=SC2086 # words
+		run --separate-stderr -1 coviz bad.cot $how
+		[[ $output == *"switch"* ]]
+		[ "$(wc -l <<<"$stderr")" = 1 ]
+		[[ $stderr == "coviz: damaged: "* && $stderr != *";"* ]]
+	done
+}
+
 @test "help, keys, scripts, version" {
 	run -0 coviz --help
 	[[ $output == *"--at PLACE"* && $output == *"coviz run"* ]]
 	run -0 coviz help keys
-	[[ $output == *"one instruction on"* ]]
+	[[ $output == *"one instruction on"* && $output != *"(rsp)"* ]]
+	run -0 coviz help signs
+	[[ $output == *"(rsp) (rbp)  "*"where the saved ones point"* && $output != *"instruction on"* ]]
 	run -0 coviz help script
 	[[ $output == *"expect TEXT"* ]]
 	run -0 coviz --version

@@ -206,6 +206,8 @@ static void places(void)
 	says("a number of instructions");
 	type(":nowhere");
 	CHECK(s.app.is_error && s.app.message[0]);
+	type(":p rbx+0x1e");
+	says("= 0x95 = 149");
 	type(":p $rsp");
 	says("rsp = 0x");
 	type(":p no_such_name");
@@ -225,6 +227,7 @@ static void places(void)
 	says("no function, coroutine or output");
 	type(":b memcpy_in_story");
 	says("not entered after this");
+	says("record --all");
 	press("End");
 	type("/memcpy_in_story");
 	press(","); /* backwards */
@@ -301,6 +304,29 @@ static void help_and_panes(void)
 	press("?");
 	shows("one instruction on");
 	shows("exam");
+	shows("1 of 2");
+	press("Right"); /* any key turns the page */
+	shows("(rsp) (rbp)       where the saved ones point");
+	press("Up");
+	shows("1 of 2");
+	press("Space");
+	press("Space");
+	CHECK_EQ(s.app.mode, MODE_KEYS);
+	press("?");
+	press("Esc");
+	CHECK_EQ(s.app.mode, MODE_KEYS);
+	press("?");
+	press(":"); /* is typed, not lost */
+	CHECK_EQ(s.app.mode, MODE_PROMPT);
+	press("Esc");
+	press("x"); /* the first character replaces what is proposed */
+	press("a");
+	CHECK_EQ(strcmp(s.app.input, "a"), 0);
+	press("Esc");
+	press("x");
+	press("Backspace");
+	press("t");
+	CHECK(strstr(s.app.input, "coviz-") && strstr(s.app.input, ".svt"));
 	press("Esc");
 	press("z");
 	CHECK(s.app.ui.is_zoomed);
@@ -312,7 +338,15 @@ static void help_and_panes(void)
 	press("c");
 	says("pinned: main");
 	press("P");
-	CHECK_EQ(s.app.shown.view[VIEW_TIMELINE].w, 0);
+	CHECK_EQ(s.app.shown.view[VIEW_TIMELINE].h, 3); /* its title line: t, the switch, rsp */
+	CHECK_EQ(s.app.shown.view[VIEW_COROUTINES].w, 0);
+	shows("main's stack, running");
+	type(":11"); /* in the middle of a copy */
+	CHECK(s.app.shown.view[VIEW_BUFFER].w > 0 && s.app.shown.view[VIEW_STACK_B].w == 0);
+	press("1");
+	shows("1 coroutines, ▶ on the CPU");
+	press("P");
+	shows("1 coroutines ─"); /* no room for more */
 	press("é");
 	says("this key does nothing");
 	close_session();
@@ -344,6 +378,14 @@ static void exam(void)
 		CHECK_EQ(s.app.exam_right, 1);
 		CHECK_EQ(s.app.exam_asked, 2);
 	}
+	/* nothing is asked twice: here are few instructions, in a loop */
+	for (int i = 0; i < 40 && s.app.mode == MODE_EXAM; i++) {
+		shows("Esc leaves");
+		for (size_t k = 0; k + 1 < s.app.n_exam_seen; k++)
+			CHECK(s.app.exam_seen[k] != s.app.model->state.regs.r[REG_RIP]);
+		type("0");
+	}
+	CHECK(s.app.mode != MODE_EXAM);
 	close_session();
 }
 

@@ -76,7 +76,7 @@ static void ascii(void)
 
 	pane_box(p, "a → b", ROLE_BORDER, ROLE_TITLE);
 	pane_text(p, 1, 1, ROLE_TEXT, 0, "▶█░…≠é\xff");
-	shows("+ a > b -------+\n|>#..!??       |\n|              |\n+--------------+\n");
+	shows("+ a > b -------+\n|>#.~!??       |\n|              |\n+--------------+\n");
 }
 
 static void frames_join(void)

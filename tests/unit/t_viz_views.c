@@ -147,6 +147,7 @@ static void registers(void)
 static void contexts(void)
 {
 	struct model *m = story_at(T_LOADED);
+	char title[80];
 
 	/* main's rbx has been saved; what the CPU has is another's by now */
 	draw(m, VIEW_REGISTERS, 60, 24);
@@ -155,6 +156,20 @@ static void contexts(void)
 	CHECK(strstr(line_text(line_with("*r12")), "=0 ") != NULL); /* as the CPU has it */
 	CHECK_SHOWS("S0 saved");
 	CHECK_SHOWS("S1 saved");
+	/* in a narrow pane, too; what they are is in the title */
+	draw(m, VIEW_REGISTERS, 36, 8);
+	CHECK_SHOWS("*rbx 0x3a13 ~ 0xb0b "); /* just now changed, and that takes the line */
+	CHECK(strstr(line_text(line_with("*r12")), "=0 ") != NULL);
+	model_seek(m, T_RSP);
+	draw(m, VIEW_REGISTERS, 36, 8);
+	CHECK_SHOWS("*rsp S0-0x108 ~ S1-0x40");
+	CHECK_SHOWS("*rbx 0xb0b       0x3a13");
+	views[VIEW_REGISTERS]->title(m, &ui, title, sizeof title);
+	CHECK_EQ(strcmp(title, "registers\n: now, in S0, in S1"), 0);
+	/* numbers are decimal, too, where there is room */
+	model_seek(m, T_WROTE);
+	draw(m, VIEW_REGISTERS, 60, 24);
+	CHECK_SHOWS("(2827)");
 	model_free(m);
 }
 

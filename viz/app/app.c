@@ -128,19 +128,37 @@ static const char *nothing_more(enum command command)
 	}
 }
 
+static const char no_calls[] = "none is recorded: coviz record --all notes calls and returns";
+
+static bool is_call(enum command command)
+{
+	return command == CMD_CALL || command == CMD_CALL_BACK;
+}
+
+static bool has_calls(const struct model *m)
+{
+	size_t n;
+	const struct trace_event *all = trace_events(m->trace, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (all[i].kind == EVENT_CALL || all[i].kind == EVENT_RETURN)
+			return true;
+	return false;
+}
+
 static void travel(struct app *app, enum command command)
 {
 	uint64_t t = app->model->t, to = destination(app->model, command, t);
 
 	if (to != t) {
 		app_go(app, to);
-	} else if (is_forward(command) && app->ui.is_live) {
+	} else if ((is_forward(command) || command == CMD_LAST) && app->ui.is_live) {
 		app->wish = WISH_MORE;
 		app->again = command;
 	} else {
-		const char *why = nothing_more(command);
+		const char *why = is_call(command) && !has_calls(app->model) ? no_calls : nothing_more(command);
 		app->play = 0;
-		if (why && is_forward(command) && app->live_end)
+		if ((is_forward(command) || command == CMD_LAST) && app->live_end)
 			app_fail(app, "the program has ended: %s", app->live_end);
 		else if (why)
 			app_fail(app, "%s", why);
@@ -153,6 +171,19 @@ static void tick(struct app *app)
 		travel(app, app->play > 0 ? CMD_STEP : CMD_STEP_BACK);
 }
 
+/* There is more: show it, and go on until the program has ended. */
+static void run_to_the_end(struct app *app)
+{
+	if (!app_go(app, app->model->last))
+		return;
+	if (app->ui.is_live) {
+		app->wish = WISH_MORE;
+		app->again = CMD_LAST;
+	} else if (app->live_end) {
+		app_tell(app, "the program has ended: %s", app->live_end);
+	}
+}
+
 void app_again(struct app *app)
 {
 	enum command command = app->again;
@@ -163,6 +194,8 @@ void app_again(struct app *app)
 		app_search(app, +1);
 	else if (command == CMD_PROMPT)
 		app_words(app, app->input);
+	else if (command == CMD_LAST)
+		run_to_the_end(app);
 	else if (command != CMD_NONE)
 		travel(app, command);
 }
@@ -278,6 +311,7 @@ static void type(struct app *app, char prompt, const char *input)
 	app->mode = MODE_PROMPT;
 	app->prompt = prompt;
 	snprintf(app->input, sizeof(app->input), "%s", input);
+	app->is_proposed = input[0] != 0;
 }
 
 /* CMD_EXPORT and those that take words: at once, or after they are typed. */

@@ -41,6 +41,8 @@ struct mouse {
 	enum { MOUSE_CLICK, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN } what;
 };
 
+enum { PLAY_SPEEDS = 7, EXAM_SEEN = 512 };
+
 struct app {
 	struct model *model;
 	struct ui ui;
@@ -53,6 +55,7 @@ struct app {
 
 	char prompt;
 	char input[128];       /* UTF-8 */
+	bool is_proposed;      /* input is ours: the first character that is typed replaces it */
 	char message[320];     /* until the next key */
 	bool is_error;         /* the message is one */
 
@@ -61,15 +64,15 @@ struct app {
 
 	char *overlay;         /* malloc'ed lines; NULL: the help */
 	const char *overlay_title;
-	int overlay_scroll;
+	int overlay_scroll;    /* lines; of the help: its page */
+	int overlay_pages;     /* as drawn last */
 
 	enum reg exam_reg;     /* asked for */
+	uint64_t exam_seen[EXAM_SEEN]; size_t n_exam_seen; /* instructions that were asked about */
 	uint32_t exam_right, exam_asked;
 
 	struct arrangement shown; /* as drawn last: for the mouse */
 };
-
-enum { PLAY_SPEEDS = 7 };
 
 void app_init(struct app *app, struct model *model);
 void app_free(struct app *app); /* the model stays */

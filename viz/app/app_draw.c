@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "copying.h"
 #include "say.h"
 
 static struct pane pane_of(struct grid *g, struct rect r)
@@ -13,6 +14,17 @@ static struct pane pane_of(struct grid *g, struct rect r)
 }
 
 /* --- panes ------------------------------------------------------------------------------------ */
+
+/* Without what follows the newline if it is wider than @w. */
+static void fit_title(char *title, int w)
+{
+	char *newline = strchr(title, '\n');
+
+	if (newline && utf8_width(title) - 1 > w)
+		*newline = 0;
+	else if (newline)
+		memmove(newline, newline + 1, strlen(newline));
+}
 
 /* All frames before all titles: frames of neighbours share edges, on which the titles stand. */
 static void draw_views(struct app *app, struct grid *g)
@@ -34,6 +46,7 @@ static void draw_views(struct app *app, struct grid *g)
 		bool is_focus = v == (int)ui->focus;
 		views[v]->title(app->model, ui, name, sizeof(name));
 		snprintf(title, sizeof(title), "%d %s", v + 1, name);
+		fit_title(title, a->view[v].w - 4);
 		pane_title(pane_of(g, a->view[v]), title, is_focus ? ROLE_FOCUS : ROLE_TITLE, STYLE_BOLD);
 		views[v]->draw(app->model, ui, inside[v]);
 		if (ui->cursor[v] >= 0 && ui->cursor_addr[v])
@@ -88,9 +101,11 @@ static void draw_hints(struct pane p, int x)
 		char one[24], two[24];
 		key_show(hints[i].keys[0], p.grid->is_ascii, one, sizeof(one));
 		key_show(hints[i].keys[1] ? hints[i].keys[1] : "", p.grid->is_ascii, two, sizeof(two));
-		if (x + utf8_width(one) + utf8_width(two) + (int)strlen(hints[i].word) + 1 > p.w)
+		const char *between = two[0] && one[1] && p.grid->is_ascii ? "/" : ""; /* Left/Right */
+		if (x + utf8_width(one) + utf8_width(two) + (int)strlen(hints[i].word) + 2 > p.w)
 			return;
 		x = pane_text(p, x, 0, ROLE_KEY, 0, one);
+		x = pane_text(p, x, 0, ROLE_DIM, 0, between);
 		x = pane_text(p, x, 0, ROLE_KEY, 0, two);
 		x = pane_text(p, x + 1, 0, ROLE_DIM, 0, hints[i].word) + 2;
 	}
@@ -139,6 +154,8 @@ static void draw_status(struct app *app, struct grid *g)
 			x = pane_text(p, 1, 0, app->is_error ? ROLE_BAD : ROLE_KEY, 0, app->message) + 2;
 		snprintf(prompt, sizeof(prompt), "%s = ", reg_names[app->exam_reg < N_REGS ? app->exam_reg : 0]);
 		draw_input(p, x, prompt, app->input);
+		pane_text(p, p.w - 12, 0, ROLE_KEY, 0, " Esc");
+		pane_text(p, p.w - 8, 0, ROLE_DIM, 0, " leaves ");
 		return;
 	}
 	int x = draw_place(app, p);
@@ -183,23 +200,38 @@ static void draw_help_line(struct pane p, int y, const struct help_line *line)
 	pane_text(p, x < 17 ? 18 : x + 1, y, ROLE_TEXT, 0, line->text);
 }
 
-/* In as many columns as fit, and line by line if that is not enough. */
+/* In as many columns as fit, and on pages if that is not enough: the keys, and the signs. */
 static void draw_help(struct app *app, struct grid *g)
 {
 	enum { COLUMN = 57 };
 	struct help_line lines[HELP_LINES_MAX];
 	int n = (int)help_lines(g->is_ascii, lines), columns = (g->w - 4) / COLUMN;
+	int signs = (int)help_signs(lines, (size_t)n), begin[HELP_LINES_MAX + 1], n_pages = 0;
+	char title[80];
 
 	columns = columns < 1 ? 1 : columns > 3 ? 3 : columns;
 	while (columns > 1 && (n + columns - 2) / (columns - 1) + 3 <= g->h)
 		columns--;
 	int rows = (n + columns - 1) / columns;
-	struct pane p = draw_window(g, columns * COLUMN + 4, rows + 2, "Keys (any other key closes)");
-	app->overlay_scroll = clamp_scroll(app->overlay_scroll, rows, p.h);
-	for (int i = 0; i < n; i++) {
-		int y = i % rows - app->overlay_scroll;
-		if (y >= 0)
-			draw_help_line(pane_inside(p, i / rows * COLUMN, 0, COLUMN - 1, p.h), y, &lines[i]);
+	rows = rows + 3 <= g->h ? rows : g->h > 4 ? g->h - 3 : 1;
+	for (int at = 0; at < n;) { /* signs that do not fit begin a page */
+		begin[n_pages++] = at;
+		int end = at + rows * columns;
+		at = n > rows * columns && at < signs && end > signs ? signs : end;
+	}
+	begin[n_pages] = n;
+	app->overlay_pages = n_pages;
+	app->overlay_scroll = clamp_scroll(app->overlay_scroll, n_pages, 1);
+	int page = app->overlay_scroll;
+	if (page + 1 < n_pages)
+		snprintf(title, sizeof(title), "Keys, signs: %d of %d (any key: the next page; Esc closes)", page + 1, n_pages);
+	else
+		snprintf(title, sizeof(title), n_pages > 1 ? "Keys, signs: %d of %d (any key closes)" : "Keys, signs (any key closes)",
+			 page + 1, n_pages);
+	struct pane p = draw_window(g, columns * COLUMN + 4, rows + 2, title);
+	for (int i = begin[page]; i < begin[page + 1]; i++) {
+		int at = i - begin[page];
+		draw_help_line(pane_inside(p, at / rows * COLUMN, 0, COLUMN - 1, p.h), at % rows, &lines[i]);
 	}
 }
 
@@ -221,7 +253,10 @@ static void draw_text(struct app *app, struct grid *g)
 
 void app_draw(struct app *app, struct grid *g)
 {
+	struct copying copying;
+
 	grid_clear(g);
+	app->ui.is_copying = app->ui.is_big && copying_at(app->model, &copying);
 	arrange(g->w, g->h, &app->ui, &app->shown);
 	if (app->shown.is_too_small) {
 		pane_wrap(pane_all(g), ROLE_TEXT, 0, "coviz needs 20x5");

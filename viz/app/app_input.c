@@ -21,9 +21,13 @@ static void rub_out(struct app *app)
 static bool edit(struct app *app, uint32_t key)
 {
 	char bytes[5];
+	bool is_proposed = app->is_proposed;
 
 	if (key == K_ENTER || key == '\r')
 		return true;
+	app->is_proposed = false;
+	if (is_proposed && key >= ' ' && key < K_FIRST && key != K_BACKSPACE)
+		app->input[0] = 0;
 	if (key == K_BACKSPACE || key == 8 || key == K_DELETE)
 		rub_out(app);
 	else if (key == ('U' & 31))
@@ -75,9 +79,32 @@ static void exam_key(struct app *app, uint32_t key)
 	}
 }
 
-/* The text on top scrolls; any other key takes it away. */
+/* Any key turns the pages of the help, and closes it after the last. */
+static void help_key(struct app *app, uint32_t key)
+{
+	bool is_back = key == K_UP || key == K_PAGE_UP || key == 'k';
+	bool closes = key == K_ESC || key == 'q' || key == '?' || key == ('C' & 31);
+
+	if (is_back)
+		app->overlay_scroll -= app->overlay_scroll > 0;
+	else if (key == K_HOME)
+		app->overlay_scroll = 0;
+	else if (closes || ++app->overlay_scroll >= app->overlay_pages)
+		app->mode = MODE_KEYS;
+}
+
+/* The text on top scrolls; any other key takes it away. What begins a line is typed. */
 static void overlay_key(struct app *app, uint32_t key)
 {
+	if (key == ':' || key == '/') {
+		app->mode = MODE_KEYS;
+		app_key(app, key);
+		return;
+	}
+	if (!app->overlay) {
+		help_key(app, key);
+		return;
+	}
 	switch (key) {
 	case K_DOWN: case 'j': app->overlay_scroll++; break;
 	case K_UP: case 'k':   app->overlay_scroll--; break;

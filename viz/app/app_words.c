@@ -139,7 +139,10 @@ static void print_value(struct app *app, const char *words)
 		return;
 	address_text(app->model, &app->ui, value, where, sizeof(where));
 	model_describe(app->model, value, what, sizeof(what));
-	app_tell(app, "%s = 0x%llx%s%s%s%s", words, (unsigned long long)value, *where ? "  " : "", where, *what ? "  " : "", what);
+	if ((*where >= '0' && *where <= '9') || *where == '-') /* a number: the other way to write it */
+		snprintf(where, sizeof(where), "= %lld", (long long)value);
+	app_tell(app, "%s = 0x%llx%s%s%s%s", words, (unsigned long long)value, *where == '=' ? " " : "  ", where,
+		 *what ? "  " : "", what);
 }
 
 /* --- bt ------------------------------------------------------------------------------------- */
@@ -186,6 +189,14 @@ static bool want_more(struct app *app)
 	return true;
 }
 
+/* What there is to do about what is not in the trace. */
+static const char *hint(const struct model *m)
+{
+	const char *mode = trace_info(m->trace)->mode;
+
+	return mode && strcmp(mode, "switch") == 0 ? "; 'coviz record --all' records what is outside of the switch, too" : "";
+}
+
 /* On to where function @name is entered next. */
 static void go_to_function(struct app *app, const char *name)
 {
@@ -201,7 +212,7 @@ static void go_to_function(struct app *app, const char *name)
 	if (t > m->t)
 		app_go(app, t);
 	else if (!want_more(app))
-		app_fail(app, "%s is not entered after this, as far as it is recorded", name);
+		app_fail(app, "%s is not entered after this, as far as it is recorded%s", name, hint(m));
 }
 
 /* --- all ------------------------------------------------------------------------------------ */
@@ -240,6 +251,8 @@ static void go_to_place(struct app *app, const char *words)
 		}
 		t = *words == '-' ? (n > t ? 0 : t - n) : n > app->model->last - t ? app->model->last : t + n;
 		app_go(app, t);
+	} else if (strcmp(words, "end") == 0) {
+		app_update(app, CMD_LAST, NULL);
 	} else if (model_place(app->model, words, &t, &why)) {
 		app_go(app, t);
 	} else if (!may_come(words) || !want_more(app)) {

@@ -56,6 +56,7 @@ static const struct row big_rows[] = {
 	{ 54, INT_MAX, 0, INT_MAX, 0, 10, { { VIEW_CODE, 50, VIEW_COROUTINES }, { VIEW_REGISTERS, 40, VIEW_OUTPUT } } },
 	{ 0, 53, 0, INT_MAX, 0, 10, { { VIEW_CODE, 1, VIEW_REGISTERS } } },
 	{ 36, INT_MAX, 11, INT_MAX, 0, 9, { { VIEW_STACK_A, 1, VIEW_TIMELINE }, { VIEW_STACK_B, 1, VIEW_BUFFER } } },
+	{ 54, INT_MAX, 16, INT_MAX, 1, 0, { { VIEW_TIMELINE, 1, NOT } } },
 };
 
 static bool has_row(const struct row *r, int w, int h)
@@ -140,9 +141,10 @@ void arrange(int w, int h, const struct ui *ui, struct arrangement *a)
 		if (has_row(&table[i], w, body))
 			chosen[n++] = &table[i];
 	place_rows(chosen, n, w, body, NOT, a);
-	if (!is_shown(a, ui)) {
+	if (!is_shown(a, ui) || (ui->is_big && ui->is_copying && ui->focus != VIEW_STACK_B)) {
+		int wanted = is_shown(a, ui) ? VIEW_BUFFER : (int)ui->focus;
 		memset(a->view, 0, sizeof(a->view));
-		place_rows(chosen, n, w, body, (int)ui->focus, a);
+		place_rows(chosen, n, w, body, wanted, a);
 	}
 	if (ui->is_zoomed || !is_shown(a, ui)) {
 		memset(a->view, 0, sizeof(a->view));

@@ -17,7 +17,9 @@ static const struct {
 };
 enum { N_ROWS = sizeof(table) / sizeof(table[0]) };
 
-/* What can be typed after ':' and '/', and the mouse: help only. */
+static const char signs_heading[] = "Signs";
+
+/* What can be typed after ':' and '/', and the mouse: help only. Then the signs of the panes. */
 static const struct help_line more_help[] = {
 	{ "", "After :" },
 	{ "1234  +10  -10", "state 1234; from here on, back" },
@@ -32,6 +34,30 @@ static const struct help_line more_help[] = {
 	{ "", "Mouse" },
 	{ "click", "focus, choose a line; timeline: seek" },
 	{ "wheel", "scroll; over the timeline: time" },
+	{ "", "Live: coviz run" },
+	{ "a key of travel", "at the end: the program runs on" },
+	{ "End", "there: to its end; any key stops" },
+	{ "", signs_heading },
+	{ "S0 S1  S1-0x30", "coroutines; a place on S1's stack" },
+	{ "C1  C1.rbx", "S1's saved registers; one of them" },
+	{ "B1+0x10  co1", "S1's save_buffer; its struct co" },
+	{ "▶", "on the CPU; runs next" },
+	{ "•", "has just run" },
+	{ "a → b", "was a, is b now" },
+	{ "← main  x2", "main resumed it; resumed twice" },
+	{ "*rbx", "a register that the switch saves" },
+	{ "=", "saved, and the same as in the CPU" },
+	{ "*  before a word", "the last instruction changed it" },
+	{ "┌ │ └", "a call's frame, the newest on top" },
+	{ "[", "a frame of one word" },
+	{ "rsp→ rbp→", "where the CPU's registers point" },
+	{ "(rsp) (rbp)", "where the saved ones point" },
+	{ "free", "beyond rsp: belongs to no frame" },
+	{ "▓▓░░", "share of a stack used; of a copy done" },
+	{ "≠ │", "saved and live bytes differ; are equal" },
+	{ "…", "cut off, or left out" },
+	{ "◀", "the chosen line: w, W ask about it" },
+	{ "●  ▲", "who runs, and when we are" },
 };
 
 static const struct {
@@ -122,4 +148,13 @@ size_t help_lines(bool is_ascii, struct help_line lines[HELP_LINES_MAX])
 	for (size_t i = 0; i < sizeof(more_help) / sizeof(more_help[0]) && n < HELP_LINES_MAX; i++)
 		lines[n++] = more_help[i];
 	return n;
+}
+
+size_t help_signs(const struct help_line *lines, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && lines[i].text != signs_heading)
+		i++;
+	return i;
 }

@@ -102,7 +102,9 @@ struct help_line {
 	char keys[24];
 	const char *text;
 };
-enum { HELP_LINES_MAX = 96 };
+enum { HELP_LINES_MAX = 128 };
 size_t help_lines(bool is_ascii, struct help_line lines[HELP_LINES_MAX]);
+/* Which of @n lines is the heading of the signs: they are the last. */
+size_t help_signs(const struct help_line *lines, size_t n);
 
 #endif

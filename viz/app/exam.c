@@ -25,6 +25,22 @@ static enum reg register_to_ask(const struct insn *insn)
 	return REG_NONE;
 }
 
+/* Nothing is asked twice. */
+static bool was_asked(const struct app *app, uint64_t rip)
+{
+	for (size_t i = 0; i < app->n_exam_seen; i++)
+		if (app->exam_seen[i] == rip)
+			return true;
+	return false;
+}
+
+static void note_asked(struct app *app, uint64_t rip)
+{
+	if (app->n_exam_seen == EXAM_SEEN)
+		app->n_exam_seen = 0;
+	app->exam_seen[app->n_exam_seen++] = rip;
+}
+
 void exam_ask(struct app *app)
 {
 	struct model *m = app->model;
@@ -33,8 +49,10 @@ void exam_ask(struct app *app)
 	app->input[0] = 0;
 	app->exam_reg = REG_NONE;
 	for (int i = 0; i < LOOK_AHEAD && m->t < m->last; i++) {
-		app->exam_reg = register_to_ask(&m->next);
+		uint64_t rip = m->state.regs.r[REG_RIP];
+		app->exam_reg = was_asked(app, rip) ? REG_NONE : register_to_ask(&m->next);
 		if (app->exam_reg != REG_NONE) {
+			note_asked(app, rip);
 			app->mode = MODE_EXAM;
 			return;
 		}
@@ -98,11 +116,12 @@ void exam_answer(struct app *app)
 
 char *exam_question(struct app *app, char *text, size_t len)
 {
-	char now[64];
+	char now[64], insn[256];
 
+	insn_text(app->model, &app->ui, app->model->state.regs.r[REG_RIP], &app->model->next, insn, sizeof(insn));
 	address_text(app->model, &app->ui, app->model->state.regs.r[app->exam_reg], now, sizeof(now));
 	snprintf(text, len, "%s comes next. %s is %s now: what will it be? (a place, a number, a register, \"same\"; "
-			    "Enter shows it, Esc ends)",
-		 app->model->next.text, reg_names[app->exam_reg], now);
+			    "Enter shows it, Esc leaves)",
+		 insn, reg_names[app->exam_reg], now);
 	return text;
 }

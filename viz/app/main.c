@@ -159,8 +159,8 @@ static int run_headless(struct session *s, const struct options *o)
 	const char *damage = trace_damage(s->app.model->trace);
 	int status = 0;
 
-	if (damage && !s->live)
-		fprintf(stderr, "coviz: %s\n", damage);
+	if (damage && !s->live) /* one cause: what is behind the first damage follows from it */
+		fprintf(stderr, "coviz: %.*s\n", (int)(strstr(damage, "; ") ? strstr(damage, "; ") - damage : (long)strlen(damage)), damage);
 	if (o->is_list && list_events(s->app.model, stdout) != 0)
 		status = fail("--list", strerror(errno));
 	if (status == 0 && o->script)
@@ -169,7 +169,7 @@ static int run_headless(struct session *s, const struct options *o)
 		session_draw(s);
 		status = dump(s, o->dump);
 	}
-	return status;
+	return status == 0 && damage && !s->live ? 1 : status;
 }
 
 /* As asked for; else the terminal's, if there is one. */
@@ -226,23 +226,51 @@ static int view(void *arg)
 
 /* --- the command line --------------------------------------------------------------------------- */
 
+static void help_line(const struct help_line *line, bool is_ascii)
+{
+	char bytes[5];
+
+	if (!line->keys[0]) {
+		puts(line->text);
+		return;
+	}
+	fputs("  ", stdout);
+	for (const char *s = line->keys; *s;) {
+		uint32_t ch = utf8_next(&s);
+		utf8_put(is_ascii ? utf8_to_ascii(ch) : ch, bytes);
+		fputs(bytes, stdout);
+	}
+	printf("%*s %s\n", utf8_width(line->keys) < 17 ? 17 - utf8_width(line->keys) : 0, "", line->text);
+}
+
 static int help(const char *topic)
 {
 	struct help_line lines[HELP_LINES_MAX];
 
 	if (topic && strcmp(topic, "script") == 0) {
 		fputs(script_help, stdout);
-	} else if (topic && strcmp(topic, "keys") == 0) {
-		size_t n = help_lines(true, lines);
-		for (size_t i = 0; i < n; i++)
-			printf(lines[i].keys[0] ? "  %-17s %s\n" : "%s%s\n", lines[i].keys, lines[i].text);
+	} else if (topic && (strcmp(topic, "keys") == 0 || strcmp(topic, "signs") == 0)) {
+		bool is_keys = topic[0] == 'k', is_ascii = is_keys || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+		size_t n = help_lines(is_ascii, lines), signs = help_signs(lines, n);
+		for (size_t i = is_keys ? 0 : signs; i < (is_keys ? signs : n); i++)
+			help_line(&lines[i], is_ascii);
 	} else if (topic) {
-		fprintf(stderr, "coviz: help about keys, or about script; not about \"%s\"\n", topic);
+		fprintf(stderr, "coviz: help about keys, about signs, or about script; not about \"%s\"\n", topic);
 		return 2;
 	} else {
 		fputs(options_help, stdout);
 	}
 	return 0;
+}
+
+/* Before anything is said of terminals. */
+static bool is_there(const struct options *o)
+{
+	if (o->trace && access(o->trace, R_OK) != 0)
+		return options_no_file(o->trace), false;
+	if (!o->trace && o->record.argv && !program_is_there(o->record.argv[0]))
+		return fail(o->record.argv[0], "no such program"), false;
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -268,6 +296,8 @@ int main(int argc, char **argv)
 		o.color = COLOR_NEVER;
 	if (o.dump || o.script || o.is_list)
 		return view(&o);
+	if (!is_there(&o))
+		return 1;
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return fail(NULL, "this is no terminal; --dump txt writes the screen to standard output, --script FILE plays keys"), 2;
 	return keeper_run(view, &o);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "export.h"
 
@@ -18,7 +19,7 @@ const char options_help[] =
 	"  coviz record [options] -o T.cot -- PROGRAM ARGS   record (coviz record --help)\n"
 	"  coviz [options] T.cot                             look at a recording\n"
 	"  coviz run [options] -- PROGRAM ARGS               both: the program goes on as you do\n"
-	"  coviz help keys | help script                     what can be typed; what a script holds\n"
+	"  coviz help keys | help signs | help script        what can be typed; what is drawn; scripts\n"
 	"\n"
 	"Where to begin, and what to show\n"
 	"  --at PLACE         1234, switch:3, rsp:3, arrive:3, func:leaf#2, save#1, end; +N, -N after it\n"
@@ -28,7 +29,8 @@ const char options_help[] =
 	"                     output, or its number\n"
 	"  --projector        fewer panes, strong colours\n"
 	"  --color WHEN       auto (default; NO_COLOR counts), 256, 8, never\n"
-	"  --ascii            no other characters; without it, as the locale says\n"
+	"  --ascii            no other characters; without it, a terminal gets what the locale can,\n"
+	"                     and --dump, --script and --cast always write UTF-8\n"
 	"\n"
 	"Without a terminal\n"
 	"  --dump KIND|FILE   write one screen: txt, ansi, svg, dark.svg to standard output, or to\n"
@@ -180,6 +182,32 @@ static bool complain(int option, char **argv, bool is_run)
 	return false;
 }
 
+void options_no_file(const char *trace)
+{
+	const char *why = errno == ENOENT ? "no such file" : strerror(errno);
+
+	if (strpbrk(trace, "./"))
+		fprintf(stderr, "coviz: %s: %s; coviz record makes one\n", trace, why);
+	else
+		fprintf(stderr, "coviz: %s: %s; commands are record, run, help\n", trace, why);
+}
+
+bool program_is_there(const char *program)
+{
+	const char *path = getenv("PATH");
+	char file[4096];
+
+	if (strchr(program, '/') || !path)
+		return access(program, X_OK) == 0;
+	for (; *path; path += strcspn(path, ":"), path += *path == ':') {
+		int n = (int)strcspn(path, ":");
+		snprintf(file, sizeof(file), "%.*s/%s", n ? n : 1, n ? path : ".", program);
+		if (access(file, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool check(struct options *o, bool is_run)
 {
 	const char *what = NULL;
@@ -221,6 +249,10 @@ bool options_parse(struct options *o, int argc, char **argv, bool is_run)
 		o->record.argv = argv + optind;
 	else if (optind < argc)
 		o->trace = argv[optind++];
+	if (!is_run && optind < argc && access(o->trace, R_OK) != 0) {
+		options_no_file(o->trace);
+		return false;
+	}
 	if (!is_run && optind < argc) {
 		fprintf(stderr, "coviz: one recording at a time: \"%s\" is too much\n", argv[optind]);
 		return false;

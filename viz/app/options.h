@@ -31,6 +31,11 @@ struct options {
  * was written to stderr, the status is 2. */
 bool options_parse(struct options *o, int argc, char **argv, bool is_run);
 
+/* One line on stderr: @trace is no file. Perhaps it was to be a command. */
+void options_no_file(const char *trace);
+/* Can @program be run: a path, or a name that PATH leads to? */
+bool program_is_there(const char *program);
+
 extern const char options_help[];
 
 #endif

@@ -121,12 +121,12 @@ int utf8_put(uint32_t ch, char to[5])
 }
 
 /* The nearest thing in ASCII, one character for one. */
-static uint32_t to_ascii(uint32_t ch)
+uint32_t utf8_to_ascii(uint32_t ch)
 {
 	static const struct { const char *like; char ascii; } map[] = {
 		{ "─━═╌┄┈–—‐‑╼╾", '-' }, { "│┃║┆┊", '|' }, { "┌┐└┘├┤┬┴┼╔╗╚╝╋┏┓┗┛╭╮╯╰┿╂", '+' },
 		{ "▶▸►→⇒›»↦", '>' }, { "◀◂◄←⇐‹«↤", '<' }, { "▲△↑⇑⌃", '^' }, { "▼▽↓⇓⌄", 'v' }, { "↔⇄⇆", '=' },
-		{ "█▇▓▉▊", '#' }, { "▆▅▄▒▌▋", '=' }, { "▃▂▁░▍▎▏", '.' }, { "…·⋯•∙", '.' }, { "≠✗×", '!' }, { "✓", 'v' },
+		{ "█▇▓▉▊", '#' }, { "▆▅▄▒▌▋", '=' }, { "▃▂▁░▍▎▏", '.' }, { "·⋯∙", '.' }, { "…", '~' }, { "•", 'o' }, { "≠✗×", '!' }, { "✓", 'v' },
 		{ "●◆■", '*' }, { "○◇□", 'o' }, { "‘’′", '\'' }, { "“”″", '"' }, { "≈", '~' }, { "≤", '<' }, { "≥", '>' },
 		{ "µμ", 'u' }, { "Δ", 'd' }, { "−", '-' }, { "ø∅", '0' },
 	};
@@ -181,7 +181,7 @@ void pane_put(struct pane p, int x, int y, uint32_t ch, int role, int style)
 	if (!c)
 		return;
 	ch = is_narrow(ch) ? ch : REPLACEMENT;
-	*c = (struct cell){ p.grid->is_ascii ? to_ascii(ch) : ch, (uint8_t)(role >= 0 && role < N_ROLES ? role : ROLE_TEXT),
+	*c = (struct cell){ p.grid->is_ascii ? utf8_to_ascii(ch) : ch, (uint8_t)(role >= 0 && role < N_ROLES ? role : ROLE_TEXT),
 			    (uint8_t)style };
 }
 

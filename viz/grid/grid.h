@@ -57,6 +57,7 @@ int pane_printf(struct pane p, int x, int y, int role, int style, const char *fo
  * what is not one cell wide on every terminal, is U+FFFD; control characters are '.'. */
 uint32_t utf8_next(const char **text);
 int utf8_width(const char *text); /* cells that pane_text needs */
+uint32_t utf8_to_ascii(uint32_t ch); /* the nearest, one for one */
 int utf8_put(uint32_t ch, char to[5]); /* its bytes and a 0; returns how many */
 
 void pane_fill(struct pane p, int x, int y, int w, int h, uint32_t ch, int role, int style);

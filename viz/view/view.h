@@ -28,6 +28,7 @@ struct ui {
 	int cursor[N_VIEWS];  /* a chosen line of those that the view has; -1: none. For "last change of this word" */
 	uint64_t follow[N_VIEWS]; /* stack, buffer: the cursor is where this word is shown (nowhere: -1); 0: it stays in its line */
 	uint32_t pinned;      /* exec to show on the left, whoever swaps; NO_EXEC: none */
+	bool is_copying;      /* projector: a copy of a stack is under way, so the save_buffer is shown */
 	bool is_diff;         /* save_buffer: only the lines that differ from the live stack */
 	uint64_t marks[26]; bool has_mark[26];
 	char search[64];
@@ -41,7 +42,7 @@ struct ui {
 
 struct view {
 	const char *name;  /* "coroutines" */
-	/* The title of its frame, into @text. */
+	/* The title of its frame, into @text; what follows a newline only where there is room. */
 	void (*title)(struct model *m, const struct ui *ui, char *text, size_t len);
 	void (*draw)(struct model *m, struct ui *ui, struct pane inside);
 };
@@ -83,6 +84,8 @@ int view_columns(const char *text);
 /* @part of @whole as @w cells. */
 void view_bar(struct pane p, int x, int y, int w, uint64_t part, uint64_t whole, int role);
 
+/* The instruction @insn at @addr, with names for the places it leads to. Returns @text. */
+char *insn_text(struct model *m, const struct ui *ui, uint64_t addr, const struct insn *insn, char *text, size_t len);
 /* Name of the function that @addr lies in; "?" if unknown. Copied into @text. */
 char *function_name(struct model *m, uint64_t addr, char *text, size_t len);
 /* The first of @n events that is not before @step: its index, or @n. */

@@ -91,27 +91,28 @@ static const struct listing *listing_of(struct model *m, uint64_t rip)
 
 /* As decoded, but with names for the places that a call or jump leads to, or rip-relative
  * data lie at. */
-static void insn_text(struct model *m, const struct ui *ui, const struct listed *line, char *text, size_t len)
+char *insn_text(struct model *m, const struct ui *ui, uint64_t addr, const struct insn *insn, char *text, size_t len)
 {
 	char target[128];
-	const char *space = strchr(line->insn.text, ' ');
+	const char *space = strchr(insn->text, ' ');
 
-	if (line->insn.has_target && space) {
-		int verb = (int)(space - line->insn.text);
+	if (insn->has_target && space) {
+		int verb = (int)(space - insn->text);
 
-		address_text(m, ui, line->insn.target, target, sizeof target);
-		snprintf(text, len, "%.*s %s", verb, line->insn.text, target);
+		address_text(m, ui, insn->target, target, sizeof target);
+		snprintf(text, len, "%.*s %s", verb, insn->text, target);
 	} else {
-		snprintf(text, len, "%s", line->insn.text);
+		snprintf(text, len, "%s", insn->text);
 	}
-	for (size_t i = 0; i < line->insn.n_mem && i < 2; i++)
-		if (line->insn.mem[i].base == REG_RIP) { /* where that is, nobody can see from a distance */
-			uint64_t next = line->addr + line->insn.len;
+	for (size_t i = 0; i < insn->n_mem && i < 2; i++)
+		if (insn->mem[i].base == REG_RIP) { /* where that is, nobody can see from a distance */
+			uint64_t next = addr + insn->len;
 
-			address_text(m, ui, insn_mem_address(&line->insn.mem[i], &m->state.regs, next), target, sizeof target);
+			address_text(m, ui, insn_mem_address(&insn->mem[i], &m->state.regs, next), target, sizeof target);
 			snprintf(text + strlen(text), len - strlen(text), "  # %s", target);
 			break;
 		}
+	return text;
 }
 
 /* --- both ------------------------------------------------------------------------------ */
@@ -166,7 +167,7 @@ static void draw_asm(struct model *m, struct ui *ui, struct pane p)
 			snprintf(text, sizeof text, "+0x%" PRIx64, line->addr - l->lo);
 		x = pane_text(p, x, y, first + y == next ? role : ROLE_DIM, style, text);
 		x = x < 8 + (p.w >= 40 ? 5 : 0) ? 8 + (p.w >= 40 ? 5 : 0) : x + 1;
-		insn_text(m, ui, line, text, sizeof text);
+		insn_text(m, ui, line->addr, &line->insn, text, sizeof text);
 		view_column(p, x, y, p.w - x, role, style, text);
 		if (first + y == ui->cursor[VIEW_CODE]) {
 			pane_put(p, p.w - 1, y, 0x25c0, ROLE_FOCUS, 0);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 enum { MARK = 1, NAME_MOST = 16, STATE_LEN = 9, USED_LEN = 8, BAR_LEN = 5, WHERE_LEN = 12, BY_LEN = 12, TIMES_LEN = 6, AT_LEN = 24,
+       ROOM_FOR_TITLE = 28 /* the whole of it */,
        LOOK_AT_MOST = 256 };
 
 struct columns {
@@ -248,6 +249,10 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 		c.has_used = c.has_where = c.has_by = c.has_times = false;
 		c.has_bar = p.w >= 32;
 	}
+	if (c.lines == 2 && p.h > 2 * n && p.w < ROOM_FOR_TITLE) {
+		pane_text(p, 0, p.h - 1, ROLE_DIM, 0, "▶ on the CPU");
+		p = pane_inside(p, 0, 0, p.w, p.h - 1);
+	}
 	if (p.h > n * c.lines && c.has_state && c.lines == 1) {
 		header(&c, p);
 		p = pane_inside(p, 0, 1, p.w, p.h - 1);
@@ -271,9 +276,9 @@ static void title(struct model *m, const struct ui *ui, char *text, size_t len)
 {
 	(void)ui;
 	if (m->layout && m->layout->has_coroutines)
-		snprintf(text, len, "coroutines");
+		snprintf(text, len, "coroutines\n, ▶ on the CPU");
 	else
-		snprintf(text, len, "contexts");
+		snprintf(text, len, "contexts\n, ▶ on the CPU");
 }
 
 const struct view view_coroutines = {

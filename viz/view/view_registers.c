@@ -15,13 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 44, N_SAVED = 8, LOST_FOR_AT_MOST = 20000 /* steps */,
+enum { SMALL_NUMBER = 0x10000 /* and no address */, NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 34, NARROW = 44, N_SAVED = 8, LOST_FOR_AT_MOST = 20000 /* steps */,
        SHORTEST_LITERAL = 3 };
 
 /* Of each of two columns with contexts. */
 static int context_len(int w)
 {
-	return w >= 84 ? 20 : w >= 56 ? 14 : 11;
+	return w >= 84 ? 20 : w >= 56 ? 14 : w >= NARROW ? 11 : 10;
 }
 
 static const enum reg order[] = {
@@ -124,7 +124,7 @@ static void contexts(struct model *m, const struct ui *ui, enum reg r, uint64_t 
 			continue;
 		/* equal to what the CPU has: saved already, or loaded already */
 		pane_put(p, x, y, value == now ? '=' : ' ', ROLE_TEXT, STYLE_BOLD);
-		view_column(p, x + 1, y, context_len(p.w) - 1, value_role(m, value), value == now ? STYLE_BOLD : 0,
+		view_column(p, x + 1, y, context_len(p.w) - 2, value_role(m, value), value == now ? STYLE_BOLD : 0,
 			    value_text(m, ui, r, value, text, sizeof text));
 	}
 }
@@ -153,7 +153,14 @@ static void meaning(struct model *m, const struct ui *ui, uint64_t value, const 
 	char text[160] = "";
 	uint32_t owner = value < 0x1000 ? NO_EXEC : model_owner(m, value);
 
-	if (value < 0x1000 || p.w - x < 6)
+	if (p.w - x < 6)
+		return;
+	if (value < SMALL_NUMBER && strncmp(shown, "0x", 2) == 0) {
+		snprintf(text, sizeof text, "(%" PRIu64 ")", value);
+		view_column(p, x, y, p.w - x, ROLE_DIM, 0, text);
+		return;
+	}
+	if (value < 0x1000)
 		return;
 	if (owner != NO_EXEC && !ui->is_raw)
 		snprintf(text, sizeof text, "%s's stack", exec_name(m, owner));
@@ -199,6 +206,16 @@ static int draw_value(struct model *m, const struct ui *ui, enum reg r, struct p
 	return view_column(p, x, y, n, value_role(m, now), is_changed ? STYLE_CHANGED : 0, new);
 }
 
+/* For "old → new" in @w columns? */
+static bool has_room(struct model *m, const struct ui *ui, enum reg r, int w)
+{
+	char old[128], new[128];
+
+	value_text(m, ui, r, m->state.regs_before.r[r], old, sizeof old);
+	value_text(m, ui, r, m->state.regs.r[r], new, sizeof new);
+	return view_columns(old) + 3 + view_columns(new) <= w;
+}
+
 static void line(struct model *m, const struct ui *ui, enum reg r, const struct lost *lost, bool has_contexts,
 		 struct pane p, int y)
 {
@@ -211,6 +228,8 @@ static void line(struct model *m, const struct ui *ui, enum reg r, const struct 
 	x = pane_text(p, 1, y, is_lost ? ROLE_BAD : ROLE_TEXT, is_changed ? STYLE_BOLD : 0, reg_names[r]) + 1;
 	x = x < NAME_LEN ? NAME_LEN : x;
 	value_text(m, ui, r, now, new, sizeof new);
+	if (p.w < NARROW && (r == REG_RIP || (is_changed && !has_room(m, ui, r, p.w - 2 * context_len(p.w) - 1 - x))))
+		has_contexts = false; /* what has just changed comes first */
 	if (is_lost) {
 		value_text(m, ui, r, lost->left_with.r[r], old, sizeof old);
 		x = pane_printf(p, x, y, ROLE_BAD, STYLE_BOLD, "%s", new);
@@ -234,7 +253,7 @@ static void header(struct model *m, const struct ui *ui, bool has_contexts, stru
 {
 	int x = p.w - 2 * context_len(p.w) + 1;
 
-	pane_text(p, 0, 0, ROLE_DIM, 0, has_contexts ? "*saved by the switch" : "* the switch saves it");
+	pane_text(p, 0, 0, ROLE_DIM, 0, !has_contexts ? "* the switch saves it" : p.w < NARROW ? "* is saved" : "*saved by the switch");
 	for (int side = 0; has_contexts && side < 2; side++, x += context_len(p.w)) {
 		const struct exec *e = view_side(m, ui, side);
 		char tag[16], text[64];
@@ -270,9 +289,14 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 
 static void title(struct model *m, const struct ui *ui, char *text, size_t len)
 {
-	(void)ui;
+	const struct exec *from = view_side(m, ui, 0), *to = view_side(m, ui, 1);
+	char tags[2][16];
+
 	if (find_lost(m).mask)
 		snprintf(text, len, "registers: LOST in this switch");
+	else if (m->is_in_swap && m->layout && from && to)
+		snprintf(text, len, "registers\n: now, in %s, in %s", exec_tag(from->number, tags[0], sizeof tags[0]),
+			 exec_tag(to->number, tags[1], sizeof tags[1]));
 	else
 		snprintf(text, len, "registers");
 }

@@ -225,6 +225,8 @@ static void title_side(struct model *m, const struct ui *ui, char *text, size_t 
 	}
 	snprintf(text, len, "%s%s%s %s's stack", ui->pinned != NO_EXEC ? "" : side ? "to " : "from ",
 		 e->is_on_cpu ? "▶" : "", exec_tag(e->number, tag, sizeof tag), e->name);
+	if (ui->is_big && e->state && e->state[0]) /* no pane of coroutines says it */
+		snprintf(text + strlen(text), len - strlen(text), "\n, %s", e->state);
 }
 
 static void title_a(struct model *m, const struct ui *ui, char *text, size_t len)

@@ -330,6 +330,12 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	choose_steps(m, &a);
 	tell_axis(ui, &a);
 	info_text(m, &a, p.w, text, sizeof text);
+	if (p.h == 1 && ui->is_big) { /* without an axis */
+		a = (struct axis){ .to = m->last };
+		info_text(m, &a, p.w, text, sizeof text);
+		view_column(p, 0, 0, p.w, ROLE_TEXT, STYLE_BOLD, text);
+		return;
+	}
 	if (p.h == 1) {
 		/* the cursor takes the place of what runs there */
 		int len = view_columns(text) + 1;
