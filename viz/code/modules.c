@@ -120,6 +120,25 @@ static void module_open(struct symbols *s, struct module *m)
 		close(fd); /* else it is libdwfl's */
 }
 
+/* The map of a file ends where the file does. The rest of its data, zero at the beginning
+ * (.bss), lies behind it in a map without a name. */
+static void add_zeros(struct module *m)
+{
+	enum { PAGE = 4096 };
+	size_t n = 0;
+	GElf_Phdr p;
+
+	if (elf_getphdrnum(m->elf, &n) != 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!gelf_getphdr(m->elf, (int)i, &p) || p.p_type != PT_LOAD || p.p_memsz > UINT32_MAX)
+			continue;
+		uint64_t end = (m->bias + p.p_vaddr + p.p_memsz + PAGE - 1) & -(uint64_t)PAGE;
+		if (end > m->hi && end - m->hi <= UINT32_MAX)
+			m->hi = end;
+	}
+}
+
 void symbols_ready(struct symbols *s)
 {
 	elf_version(EV_CURRENT);
@@ -135,6 +154,8 @@ void symbols_ready(struct symbols *s)
 		if (m->mod && !m->elf) {
 			m->elf = dwfl_module_getelf(m->mod, &bias);
 			m->bias = m->elf ? bias : m->bias;
+			if (m->elf)
+				add_zeros(m);
 		}
 	}
 }
