@@ -141,6 +141,62 @@ static void sharestack(void)
 	swaps_of("10-sharestack", 20, 20);
 }
 
+/* The context that swap @i goes to, at the entry. @below: how far from the top of its stack
+ * its rsp is. */
+static void check_foreseen(struct model *m, size_t i, uint64_t below)
+{
+	struct regs regs;
+	uint64_t word;
+
+	CHECK(m->n_swaps > i);
+	CHECK_EQ(model_seek(m, m->swaps[i].entry), 0);
+	const struct exec *to = model_exec(m, m->to);
+	CHECK(to && model_exec_regs(m, to, &regs) && regs.r[REG_RIP] != 0);
+	CHECK_EQ(regs.r[REG_RSP], to->hi - below);
+	CHECK_EQ(to->rsp, to->hi - below);
+	CHECK(exec_view_read(&(struct exec_view){ m, to }, to->hi - 8, &word, 8));
+	CHECK(!exec_view_read(&(struct exec_view){ m, to }, to->hi, &word, 8)); /* nor is anything above */
+}
+
+/* For another recording. */
+static void close_model(struct model *m)
+{
+	model_free(m);
+	remove_file();
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+}
+
+/* Contexts that no table has, before they run for the first time: all is known that there
+ * is. What lies on top of such a stack is the program's object's end. */
+static void foreseen(void)
+{
+	struct model *m = record("01-swap", 3);
+	const char *why;
+	size_t n;
+
+	check_foreseen(m, 1, 8);
+	close_model(m);
+	m = record("02-context", 1);
+	check_foreseen(m, 0, 0);
+	CHECK_EQ(model_seek(m, m->swaps[0].arrival), 0);
+	const struct frame *frames = model_frames(m, model_exec(m, m->current), &n, &why);
+	CHECK(why == NULL && n > 2); /* by the word that leads from worker's to main's */
+	CHECK_EQ(model_owner(m, frames[1].cfa), m->from);
+	close_model(m);
+	m = record("10-sharestack", 40);
+	for (size_t i = 0; i < m->n_swaps; i++) {
+		CHECK_EQ(model_seek(m, m->swaps[i].entry), 0);
+		const struct exec *to = model_exec(m, m->to);
+		CHECK(to != NULL);
+		if (to->trace->kind != EXEC_COPIER)
+			continue;
+		check_foreseen(m, i, 0);
+		model_free(m);
+		return;
+	}
+	CHECK(false); /* no copier */
+}
+
 /* The library's own table, in a program: names, states, stacks. */
 static void table(void)
 {
@@ -166,6 +222,7 @@ static const struct test_case cases[] = {
 	{ "swap", "lesson 1: contexts without a library", swap, 0, 0 },
 	{ "coroutine", "lesson 3: coroutines", coroutine, 0, 0 },
 	{ "sharestack", "lesson 10: a shared stack", sharestack, 0, 0 },
+	{ "foreseen", "contexts without an environment are known when the first switch to them begins", foreseen, 0, 0 },
 	{ "table", "the library's own table tells who is who", table, 0, 0 },
 };
 

@@ -187,7 +187,8 @@ static bool find_copier_stack(struct recorder *r, uint64_t ctx, uint64_t rsp, ui
 	return *lo < rsp && rsp <= *hi;
 }
 
-static void find_bare_stack(struct recorder *r, uint64_t rsp, uint64_t *lo, uint64_t *hi)
+/* @is_new: it has not run, so nothing is on it. */
+static void find_bare_stack(struct recorder *r, uint64_t rsp, bool is_new, uint64_t *lo, uint64_t *hi)
 {
 	struct symbol object;
 
@@ -199,11 +200,19 @@ static void find_bare_stack(struct recorder *r, uint64_t rsp, uint64_t *lo, uint
 		return;
 	}
 	*lo = rsp > BELOW_RSP ? rsp - BELOW_RSP : 0;
-	*hi = rsp + ABOVE_RSP;
+	*hi = rsp + (is_new ? 0 : ABOVE_RSP);
 	maps_clip(r->target.pid, rsp - 1, lo, hi);
 }
 
-static uint32_t add_bare(struct recorder *r, uint64_t ctx)
+/* Will it begin in the entry trampoline? */
+static bool is_bare_new(struct recorder *r, uint64_t ctx)
+{
+	uint64_t rip = ctx_value(r, ctx, REG_RIP);
+
+	return rip >= r->trampoline.lo && rip < r->trampoline.hi;
+}
+
+static struct trace_exec bare_exec(struct recorder *r, uint64_t ctx)
 {
 	struct trace_exec exec = { .ctx = ctx, .kind = EXEC_BARE };
 	uint64_t rsp = ctx_value(r, ctx, REG_RSP);
@@ -214,11 +223,46 @@ static uint32_t add_bare(struct recorder *r, uint64_t ctx)
 		snprintf(exec.name, sizeof(exec.name), "copier");
 	} else {
 		exec.lo = exec.hi = 0;
-		find_bare_stack(r, rsp, &exec.lo, &exec.hi);
+		find_bare_stack(r, rsp, is_bare_new(r, ctx), &exec.lo, &exec.hi);
 		if (r->symbols && symbol_at(r->symbols, ctx, &symbol) && !symbol.is_function)
 			symbol_text(r->symbols, ctx, exec.name, sizeof(exec.name));
 	}
-	track_context(&r->track, ctx, exec.lo, exec.hi);
+	return exec;
+}
+
+static bool is_known(const struct recorder *r, uint64_t ctx)
+{
+	return co_table_by_ctx(&r->track.table, ctx) || find(&r->execs, ctx) != NO_EXEC;
+}
+
+/* Backtraces go on from the trampoline by the word at rbx, whose value there is that of the
+ * beginning. */
+static void track_bare(struct recorder *r, uint64_t ctx, uint64_t lo, uint64_t hi)
+{
+	uint64_t link = is_bare_new(r, ctx) ? ctx_value(r, ctx, REG_RBX) : 0;
+
+	track_context(&r->track, (struct track_context){ ctx, lo, hi, link });
+}
+
+void execs_foresee(struct recorder *r)
+{
+	uint64_t ctxs[] = { r->regs.r[REG_RDI], r->regs.r[REG_RSI] };
+
+	if (!r->coctx_swap.lo || r->regs.r[REG_RIP] != r->coctx_swap.lo)
+		return;
+	for (int i = 0; i < 2; i++) {
+		if (is_known(r, ctxs[i]))
+			continue;
+		struct trace_exec exec = bare_exec(r, ctxs[i]);
+		track_bare(r, ctxs[i], exec.lo, exec.hi);
+	}
+}
+
+static uint32_t add_bare(struct recorder *r, uint64_t ctx)
+{
+	struct trace_exec exec = bare_exec(r, ctx);
+
+	track_bare(r, ctx, exec.lo, exec.hi);
 	return add(r, exec);
 }
 
@@ -241,7 +285,7 @@ void execs_name_current(struct recorder *r, uint64_t ctx)
 	struct trace_exec exec = r->execs.all[r->current].trace;
 	exec.ctx = ctx;
 	become(r, r->current, exec);
-	track_context(&r->track, ctx, exec.lo, exec.hi);
+	track_context(&r->track, (struct track_context){ ctx, exec.lo, exec.hi, 0 });
 }
 
 uint32_t execs_first(struct recorder *r)

@@ -250,6 +250,7 @@ int recorder_stepped(struct recorder *r, char **why)
 	if (r->track.is_table_stale)
 		track_table(&r->track);
 	verify(r);
+	execs_foresee(r);
 	if (write_state(r, 0, why) != 0)
 		return -1;
 	if (is_new_table && notice_table(r, why) != 0)
@@ -272,6 +273,7 @@ int recorder_gap(struct recorder *r, char **why)
 	if (read_regs(r, true, why) != 0)
 		return -1;
 	track_snapshot(&r->track, &r->regs);
+	execs_foresee(r);
 	if (write_state(r, is_first ? 0 : STEP_IS_GAP, why) != 0)
 		return -1;
 	r->has_gap |= !is_first;

@@ -146,6 +146,8 @@ uint32_t execs_of_co(struct recorder *r, const struct co_info *co);
 void execs_name_current(struct recorder *r, uint64_t ctx);
 /* Main, or whatever the followed thread has been from the beginning. */
 uint32_t execs_first(struct recorder *r);
+/* At the entry of coctx_swap: contexts that are new belong to this state already. */
+void execs_foresee(struct recorder *r);
 /* Names and stacks may have become known. */
 void execs_refresh(struct recorder *r);
 /* By rsp: whose stack are we on? For when we have not seen how we came here. */

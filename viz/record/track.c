@@ -225,6 +225,8 @@ static void renew_ranges(struct track *k)
 	for (size_t i = 0; i < k->n_contexts; i++) {
 		append(k, &k->ctxs, k->contexts[i].ctx, layout_ctx_size(k->layout));
 		append(k, &k->ranges, k->contexts[i].ctx, layout_ctx_size(k->layout));
+		append(k, &k->ctxs, k->contexts[i].link, k->contexts[i].link ? 8 : 0);
+		append(k, &k->ranges, k->contexts[i].link, k->contexts[i].link ? 8 : 0);
 	}
 	ranges_settle(&k->ranges);
 	ranges_settle(&k->ctxs);
@@ -285,11 +287,23 @@ void track_stack(struct track *k, uint64_t lo, uint64_t hi)
 		k->is_out_of_memory = true;
 }
 
-void track_context(struct track *k, uint64_t ctx, uint64_t lo, uint64_t hi)
+/* Begin to track [@addr, @addr + @len), which tells nothing to the table. */
+static void add_to_contexts(struct track *k, uint64_t addr, size_t len)
 {
-	size_t i = 0, len = k->layout ? layout_ctx_size(k->layout) : 0;
+	if (len == 0 || addr > UINT64_MAX - len - 8)
+		return;
+	uint64_t lo = addr & ~7ull, hi = (addr + len + 7) & ~7ull;
+	if (ranges_add(&k->ranges, lo, hi) != 0 || ranges_add(&k->ctxs, lo, hi) != 0)
+		k->is_out_of_memory = true;
+	batch_add(k, lo, hi);
+	batch_compare(k);
+}
 
-	while (i < k->n_contexts && k->contexts[i].ctx != ctx)
+void track_context(struct track *k, struct track_context context)
+{
+	size_t i = 0;
+
+	while (i < k->n_contexts && k->contexts[i].ctx != context.ctx)
 		i++;
 	if (i == k->n_contexts) {
 		void *grown = grow(k->contexts, &k->contexts_room, i + 1, sizeof(*k->contexts));
@@ -298,17 +312,21 @@ void track_context(struct track *k, uint64_t ctx, uint64_t lo, uint64_t hi)
 			return;
 		}
 		k->contexts = grown;
-		k->contexts[k->n_contexts++] = (struct track_context){ .ctx = ctx };
-		if (ranges_add(&k->ranges, ctx & ~7ull, (ctx + len + 7) & ~7ull) != 0 ||
-		    ranges_add(&k->ctxs, ctx & ~7ull, (ctx + len + 7) & ~7ull) != 0)
-			k->is_out_of_memory = true;
-		batch_add(k, ctx, ctx + len);
+		k->contexts[k->n_contexts++] = (struct track_context){ .ctx = context.ctx };
+		add_to_contexts(k, context.ctx, k->layout ? layout_ctx_size(k->layout) : 0);
+	}
+	struct track_context *c = &k->contexts[i];
+	if (context.hi > context.lo && (context.lo != c->lo || context.hi != c->hi)) {
+		size_t budget = OTHERS_MAX;
+		c->lo = context.lo;
+		c->hi = context.hi;
+		track_stack(k, c->lo, c->hi);
+		batch_stack(k, saved_rsp(k, c->ctx), c->lo, c->hi, RED_ZONE, &budget);
 		batch_compare(k);
 	}
-	if (hi > lo) {
-		k->contexts[i].lo = lo;
-		k->contexts[i].hi = hi;
-		track_stack(k, lo, hi);
+	if (context.link && context.link != c->link) {
+		c->link = context.link;
+		add_to_contexts(k, c->link, 8);
 	}
 }
 

@@ -21,9 +21,10 @@
 #include "target.h"
 #include "trace.h"
 
-/* A context that is in no table, and the stack that belongs to it (hi 0: unknown). */
+/* A context that is in no table, the stack that belongs to it (hi 0: unknown), and the word
+ * by which backtraces go on from its entry trampoline to whoever resumed it (0: none). */
 struct track_context {
-	uint64_t ctx, lo, hi;
+	uint64_t ctx, lo, hi, link;
 };
 
 struct track {
@@ -58,8 +59,8 @@ void track_begin(struct track *k, struct target *target, const struct layout *la
 void track_end(struct track *k);
 void track_begin_step(struct track *k);
 
-/* Note a context, or what has become known of its stack. */
-void track_context(struct track *k, uint64_t ctx, uint64_t lo, uint64_t hi);
+/* Note a context, or what has become known of its stack and its link (0: nothing). */
+void track_context(struct track *k, struct track_context context);
 /* Note a stack. */
 void track_stack(struct track *k, uint64_t lo, uint64_t hi);
 
