@@ -283,7 +283,7 @@ static void track_snapshots(void)
 		mine[i] = other[i] = (uint64_t)i;
 	ctx[1] = at(&other[150]);
 	track_stack(&k, at(mine), at(mine + 200));
-	track_context(&k, at(ctx), at(other), at(other + 200));
+	track_context(&k, (struct track_context){ .ctx = at(ctx), .lo = at(other), .hi = at(other + 200) });
 	track_snapshot(&k, &regs);
 	CHECK(memory_word(&k.shadow, at(&mine[84]), &value) && value == 84);
 	CHECK(!memory_word(&k.shadow, at(&mine[83]), &value));
@@ -308,7 +308,7 @@ static void track_unreadable(void)
 
 	prepare(&k);
 	track_stack(&k, 0x8000, 0x18000);
-	track_context(&k, 0x30, 0, 0);
+	track_context(&k, (struct track_context){ .ctx = 0x30 });
 	track_snapshot(&k, &regs);
 	track_written(&k, 0x9000, 8);
 	CHECK_EQ(k.n_words, 0);
