@@ -40,4 +40,7 @@ bool stack_picture_take(struct model *m, const struct ui *ui, const struct exec 
 /* Did the last step change the word at @addr? */
 bool stack_word_changed(const struct stack_picture *c, uint64_t addr);
 
+/* The local variable in whose bytes @line's word begins ("name", "name+8"); "": none. */
+const char *stack_variable(struct model *m, const struct stack_picture *c, const struct stack_line *line);
+
 #endif

@@ -54,7 +54,7 @@ static void what(struct model *m, const struct stack_picture *c, const struct st
 {
 	const struct frame *f = line->frame >= 0 ? &c->frames[line->frame] : NULL;
 	char name[128] = "";
-	const char *is = "";
+	const char *is = "", *variable = NULL;
 
 	text[0] = '\0';
 	if (!f)
@@ -64,6 +64,8 @@ static void what(struct model *m, const struct stack_picture *c, const struct st
 	else if (line->addr == f->cfa - 16 && (size_t)line->frame + 1 < c->n_frames && value != 0 &&
 		 value == c->frames[line->frame + 1].rbp)
 		is = room >= 9 ? "saved rbp" : "rbp";
+	else if (room >= 2)
+		is = variable = stack_variable(m, c, line);
 	if (line->is_first) {
 		/* behind a call: the pc may already be another function's */
 		uint64_t pc = f->pc - (line->frame > 0 && f->pc > 0);
@@ -72,7 +74,7 @@ static void what(struct model *m, const struct stack_picture *c, const struct st
 		if (is[0] && room < view_columns(name) + 2 + view_columns(is))
 			is = "";
 	}
-	snprintf(text, len, "%s%s%s", name, name[0] && is[0] ? ", " : "", is);
+	snprintf(text, len, "%s%s%s", name, !name[0] || !is[0] ? "" : is == variable ? ": " : ", ", is);
 }
 
 /* Where a number stands for an address, what it is comes behind. */
