@@ -22,6 +22,24 @@ static int keep_regs(void *arg, uint64_t step, const struct regs *regs, const st
 	return 1;
 }
 
+/* The registers with which a function was entered at @step. Most draws ask for the same few
+ * calls again, and a scan is slow: they are kept. */
+static const struct regs *regs_called(const struct model *m, uint64_t step)
+{
+	static struct { const struct trace *trace; uint64_t step, last; struct regs regs; } all[64], *k;
+
+	k = &all[step % (sizeof all / sizeof all[0])];
+	if (k->trace == m->trace && k->step == step && k->last == m->last)
+		return &k->regs;
+	k->trace = NULL;
+	if (trace_scan(m->trace, step, step, keep_regs, &k->regs) != 1)
+		return NULL;
+	k->trace = m->trace;
+	k->step = step;
+	k->last = m->last;
+	return &k->regs;
+}
+
 /* Is it memcpy, by what it was called with? Its name is not known everywhere: libc has one
  * for each kind of processor, and keeps the names to itself. */
 static bool is_copy(const struct model *m, const struct regs *called, struct copying *c)
@@ -77,14 +95,15 @@ bool copying_at(struct model *m, struct copying *c)
 
 	for (size_t k = next; k > 0 && next - k < EVENTS_AT_MOST && calls < CALLS_AT_MOST; k--) {
 		const struct trace_event *e = &all[k - 1];
-		struct regs called;
+		const struct regs *called;
 
 		if (e->kind == EVENT_SAVE || e->kind == EVENT_RESTORE || e->kind == EVENT_SWAP)
 			break;
 		if (e->kind != EVENT_CALL)
 			continue;
 		calls++;
-		if (trace_scan(m->trace, e->step, e->step, keep_regs, &called) == 1 && is_copy(m, &called, c)) {
+		called = regs_called(m, e->step);
+		if (called && is_copy(m, called, c)) {
 			c->begin = e->step;
 			return true;
 		}
