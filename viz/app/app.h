@@ -94,6 +94,9 @@ __attribute__((format(printf, 2, 3))) void app_tell(struct app *app, const char 
 __attribute__((format(printf, 2, 3))) void app_fail(struct app *app, const char *format, ...);
 /* Go to state @t; false, with a message: the trace is damaged there. */
 bool app_go(struct app *app, uint64_t t);
+/* One of the commands that travel (app_travel.c); one step of what plays. */
+void app_travel(struct app *app, enum command command);
+void app_tick(struct app *app);
 /* What was typed after ':' (app_words.c), and after '/': the next match in @direction. */
 void app_words(struct app *app, const char *words);
 void app_search(struct app *app, int direction);
