@@ -213,6 +213,13 @@ is_gone() {
 	sees 'waiting for the program'
 	keys Left
 	sees 'switch 4/4.*live'
+	keys End
+	keys End # on to its end, which does not come
+	sees 'waiting for the program'
+	keys x # any key stops that, and is a key
+	sees 'write the screen to'
+	keys Escape
+	sees 'switch 4/4.*live'
 	keys Home
 	sees '^ 0/[0-9]+ '
 	screen | sed -n '/7 timeline/,$p' | grep -v 'create  x exit' >timeline

@@ -290,6 +290,9 @@ static void buffer(void)
 	CHECK_SHOWS("-0x20 ee ff c0 00 00 00 00 00 ~ 20 b0 b0 00 00 00 00 00 0xc0ffee");
 	CHECK_SHOWS("save_buffer             ~ on the stack: bob's");
 	draw(m, VIEW_BUFFER, 60, 12);
+	draw(m, VIEW_BUFFER, 24, 7);
+	CHECK_SHOWS("64 B out, 24 differ ~");
+	draw(m, VIEW_BUFFER, 60, 12);
 	ui.cursor[VIEW_BUFFER] = 4;
 	draw(m, VIEW_BUFFER, 60, 12);
 	CHECK_EQ(ui.cursor_addr[VIEW_BUFFER], BUFFER + 0x20);
@@ -461,6 +464,10 @@ static void addresses(void)
 	CHECK_EQ(strcmp(address_text(m, &ui, MAIN_HI - 0x30, text, sizeof text), "0x7ff0000fffd0"), 0);
 	CHECK_EQ(value_role(m, MAIN_HI - 0x30), ROLE_EXEC0 + MAIN);
 	CHECK_EQ(value_role(m, 0xb0b), ROLE_TEXT);
+	/* copied out, but nobody else's bytes are there yet */
+	ui.is_raw = false;
+	model_seek(m, T_SAVED);
+	CHECK_EQ(strcmp(address_text(m, &ui, SHARED_HI - 0x20, text, sizeof text), "S1-0x20"), 0);
 	model_free(m);
 }
 

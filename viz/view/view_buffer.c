@@ -119,6 +119,12 @@ static int summary(struct model *m, const struct shown *s, uint32_t there, struc
 			 s->len, s->exec->name, looked_at - equal, exec_name(m, there), exec_tag(there, tag, sizeof tag));
 	if (looked_at < s->len)
 		snprintf(text + strlen(text), sizeof text - strlen(text), " (of the first %" PRIu64 ")", looked_at);
+	if (p.h < 8 && view_columns(text) > p.w) { /* one line, and a short one */
+		if (equal == looked_at)
+			snprintf(text, sizeof text, "%" PRIu64 " B out; none differs", s->len);
+		else
+			snprintf(text, sizeof text, "%" PRIu64 " B out, %" PRIu64 " differ ≠", s->len, looked_at - equal);
+	}
 	if (p.h >= 8)
 		return pane_wrap(pane_inside(p, 0, 0, p.w, 3), role, 0, text);
 	view_column(p, 0, 0, p.w, role, 0, text);
