@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2030,SC2031 # a test is a subshell, and sets what is its own
 # coviz record: what is in the trace is what the program did, and the program does not
 # notice.
 
