@@ -273,7 +273,7 @@ static void track_writes(void)
  * by their contexts. */
 static void track_snapshots(void)
 {
-	static uint64_t mine[200], other[200], ctx[3];
+	static uint64_t mine[200], other[200], ctx[3], link = 77;
 	struct regs regs = { .r = { [REG_RSP] = at(&mine[100]) } };
 	struct track k;
 	uint64_t value;
@@ -283,7 +283,8 @@ static void track_snapshots(void)
 		mine[i] = other[i] = (uint64_t)i;
 	ctx[1] = at(&other[150]);
 	track_stack(&k, at(mine), at(mine + 200));
-	track_context(&k, (struct track_context){ .ctx = at(ctx), .lo = at(other), .hi = at(other + 200) });
+	track_context(&k, (struct track_context){ .ctx = at(ctx), .lo = at(other), .hi = at(other + 200),
+						     .link = at(&link) });
 	track_snapshot(&k, &regs);
 	CHECK(memory_word(&k.shadow, at(&mine[84]), &value) && value == 84);
 	CHECK(!memory_word(&k.shadow, at(&mine[83]), &value));
@@ -291,6 +292,7 @@ static void track_snapshots(void)
 	CHECK(memory_word(&k.shadow, at(&other[134]), &value) && value == 134);
 	CHECK(!memory_word(&k.shadow, at(&other[133]), &value));
 	CHECK(memory_word(&k.shadow, at(&ctx[1]), &value) && value == ctx[1]);
+	CHECK(memory_word(&k.shadow, at(&link), &value) && value == 77);
 
 	CHECK_EQ(track_verify(&k, &regs, true), 0);
 	other[160] = mine[90] = 1000; /* unseen */
@@ -308,7 +310,7 @@ static void track_unreadable(void)
 
 	prepare(&k);
 	track_stack(&k, 0x8000, 0x18000);
-	track_context(&k, (struct track_context){ .ctx = 0x30 });
+	track_context(&k, (struct track_context){ .ctx = 0x30, .link = 0x38 });
 	track_snapshot(&k, &regs);
 	track_written(&k, 0x9000, 8);
 	CHECK_EQ(k.n_words, 0);

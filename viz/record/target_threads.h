@@ -16,9 +16,11 @@ void threads_end(struct target *t);   /* and gives it back */
 struct target_thread *threads_add(struct target *t, pid_t tid); /* NULL: ENOMEM */
 struct target_thread *threads_find(struct target *t, pid_t tid);
 void threads_pin(struct target *t, struct target_thread *thread);
+void threads_unpin(struct target *t, struct target_thread *thread);
+
+/* --- target_rest.c --- */
 /* Stop each, give it back what it had, let it go. */
 void threads_detach_all(struct target *t);
-
 
 /* --- target_breaks.c --- */
 void breaks_arm(struct target *t, bool on);

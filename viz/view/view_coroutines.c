@@ -84,7 +84,7 @@ static uint64_t most_used(const struct model *m, int first, int h)
 
 static bool shares_its_stack(const struct model *m, const struct exec *e)
 {
-	if (e->info && (e->info->save_buffer != 0))
+	if (e->info && (e->info->is_shared || e->info->save_buffer != 0))
 		return true;
 	for (size_t i = 0; e->hi != 0 && i < m->n_execs && i < LOOK_AT_MOST; i++)
 		if (m->execs[i].number != e->number && m->execs[i].hi == e->hi && m->execs[i].lo == e->lo)
