@@ -328,6 +328,12 @@ unharmed() {
 	unharmed
 }
 
+@test "the recorder is killed: what was recorded until then is in the trace" {
+	run -137 timeout 60 "$COVIZ" record -q -o t.cot -- "$PROGRAM" kill-tracer
+	[ "$(events resume | wc -l)" -ge 2 ]
+	"$COVIZ" t.cot --at switch:2 --dump txt >/dev/null
+}
+
 @test "what cannot be recorded is said in a line" {
 	says() { # words, then the arguments
 		local words=$1

@@ -327,8 +327,8 @@ struct recorder *record_start(const struct record_options *options, char **why)
 						      recorder_advance(r, why);
 	if (result >= 0 && !r->has_state)
 		result = record_fail(why, "%s: %s, and never came to %s", r->program, r->end, options->from);
-	if (result >= 0 && trace_flush(r->writer) != 0)
-		result = record_fail(why, "%s: %s", options->path, strerror(errno));
+	if (result >= 0 && recorder_flush(r, why) != 0)
+		result = -1;
 	if (result >= 0)
 		return r;
 	record_finish(r);
@@ -345,9 +345,11 @@ int record_more(struct recorder *r, uint64_t n, char **why)
 		result = recorder_advance(r, why);
 		if (r->options.max_steps && record_steps(r) >= r->options.max_steps && !r->has_ended)
 			end(r, "%" PRIu64 " steps recorded (--steps N records more, 0: all)", record_steps(r));
+		if (result == 0)
+			result = recorder_flush_if_due(r, why);
 	}
-	if (result >= 0 && trace_flush(r->writer) != 0)
-		result = record_fail(why, "%s: %s", r->options.path, strerror(errno));
+	if (result >= 0 && recorder_flush(r, why) != 0)
+		result = -1;
 	return result < 0 ? -1 : !r->has_ended;
 }
 

@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "notice.h"
 #include "recorder.h"
 
 enum {
 	VERIFY_STEPS = 4096, VERIFY_FIRST = 64,
+	FLUSH_EVERY_NS = 250000000, /* if we are killed, no more is lost */
 	MANY_TIMES = 64,   /* a rep that has more to do runs in one go */
 	WRITES_MAX = 512,  /* an instruction that writes more saves the processor's state: read all */
 };
@@ -109,6 +111,23 @@ static int write_state(struct recorder *r, int flags, char **why)
 		flush_early_output(r);
 	r->has_state = true;
 	return 0;
+}
+
+int recorder_flush(struct recorder *r, char **why)
+{
+	return trace_flush(r->writer) == 0 ? 0 : file_error(why);
+}
+
+int recorder_flush_if_due(struct recorder *r, char **why)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t); /* some ns */
+	uint64_t now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	if (now - r->flushed_at < FLUSH_EVERY_NS)
+		return 0;
+	r->flushed_at = now;
+	return recorder_flush(r, why);
 }
 
 static int read_regs(struct recorder *r, bool with_fp, char **why)

@@ -78,6 +78,7 @@ struct recorder {
 
 	struct regs regs;           /* of the newest state */
 	bool has_state, has_gap;
+	uint64_t flushed_at;        /* by the clock, in ns */
 	uint64_t resumed_at;        /* rip, when it was resumed last */
 	enum moving moving;
 	struct insn insn;           /* MOVING_STEP, MOVING_STRING: that instruction */
@@ -133,6 +134,9 @@ int recorder_run(struct recorder *r, char **why);
 int recorder_stepped(struct recorder *r, char **why);
 /* ... or after unknown many; @signal_number 0: none is coming. */
 int recorder_gap(struct recorder *r, char **why);
+/* What was recorded can be read now: at once; or if that is some time ago. */
+int recorder_flush(struct recorder *r, char **why);
+int recorder_flush_if_due(struct recorder *r, char **why);
 int recorder_event(struct recorder *r, enum event_kind kind, uint32_t who, uint32_t other, uint64_t value, char **why);
 /* Is @rip in coctx_swap? */
 bool recorder_is_in_swap(const struct recorder *r, uint64_t rip);

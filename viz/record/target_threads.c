@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 enum {
-	WAIT_MS = 500, /* then target_wait says STOP_NOTHING, for its caller to look around */
+	WAIT_MS = 250, /* then target_wait says STOP_NOTHING, for its caller to look around */
 	CODE_PERF = 6,  /* si_code of a SIGTRAP: TRAP_PERF, which the headers here do not know */
 };
 
