@@ -304,7 +304,35 @@ unharmed() {
 	kill -CONT "$PID"
 	wait $recorder
 	grep '20 switches recorded' told
+	# In the middle of steps; Ctrl-C all the same.
+	timeout --preserve-status -k 5 -s INT 0.4 "$COVIZ" record -q --all --steps 0 -o t.cot -p "$PID" &
+	recorder=$!
+	until [ "$(grep TracerPid "/proc/$PID/status" | cut -f2)" != 0 ]; do sleep 0.01; done
+	sleep 0.05
+	kill -STOP "$PID"
+	wait $recorder
+	kill -CONT "$PID"
 	unharmed
+}
+
+@test "SIGCONT for one that runs stops nothing, also before there is a state" {
+	local recorder
+	start hot
+	"$COVIZ" record -q -o t.cot --from on_signal -p "$PID" 7>&- &
+	recorder=$!
+	until [ "$(grep TracerPid "/proc/$PID/status" | cut -f2)" != 0 ]; do sleep 0.01; done
+	sleep 0.1
+	kill -CONT "$PID"
+	sleep 0.1
+	exec 7>&- # it ends, if it runs
+	for ((i = 0; i < 300; i++)); do
+		[ -d "/proc/$PID" ] || break
+		grep -q '^State:.Z' "/proc/$PID/status" && break
+		sleep 0.01
+	done
+	((i < 300))
+	wait "$PID"
+	wait $recorder || true
 }
 
 @test "the recorder is killed: what it had started is gone, what it had attached to lives" {

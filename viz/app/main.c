@@ -48,7 +48,7 @@ static bool is_enough(void *arg)
 static void catch_signals(void)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction act = { .sa_handler = on_interrupt, .sa_flags = SA_RESETHAND }, old;
+	struct sigaction act = { .sa_handler = on_interrupt }, old;
 
 	sigemptyset(&act.sa_mask);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)

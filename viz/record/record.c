@@ -260,7 +260,10 @@ int recorder_take(struct recorder *r, struct stop stop, char **why)
 		begin_at(r, r->regs.r[REG_RIP]);
 		return 0;
 	case STOP_HELD:
-		return r->has_state ? recorder_gap(r, why) : 0;
+		if (r->has_state)
+			return recorder_gap(r, why);
+		r->moving = MOVING_NOT; /* by SIGCONT: on */
+		return 0;
 	case STOP_SIGNAL:
 		return signalled(r, (int)stop.value, why);
 	case STOP_FORK:

@@ -65,7 +65,10 @@ void recorder_last_look(struct recorder *r)
 		result = recorder_gap(r, &why);
 	else if (r->moving != MOVING_STEP || r->insn.kind == INSN_SYSCALL) /* else it stops by itself */
 		target_hold(&r->target);
-	while (result >= 0 && !r->has_ended && r->moving != MOVING_NOT)
+	while (result >= 0 && !r->has_ended && r->moving != MOVING_NOT) {
+		if (target_is_suspended(&r->target))
+			target_hold(&r->target);
 		result = recorder_take(r, target_wait(&r->target, false), &why);
+	}
 	free(why);
 }

@@ -91,12 +91,12 @@ static int run_to(struct recorder *r, uint64_t addr, const char *where, char **w
 
 	target_break(t, 0, addr);
 	for (;;) {
-		if (stop.kind == STOP_SIGNAL && target_resume(t, false) != 0)
+		if ((stop.kind == STOP_SIGNAL || stop.kind == STOP_HELD) && target_resume(t, false) != 0)
 			return record_fail(why, "%s: cannot be resumed: %s", r->program, strerror(errno));
 		stop = target_wait(t, false);
 		if (recorder_is_interrupted(r))
 			return record_fail(why, "%s: interrupted before it came to %s", r->program, where);
-		if (stop.kind == STOP_BREAK || stop.kind == STOP_HELD)
+		if (stop.kind == STOP_BREAK || (stop.kind == STOP_HELD && !addr && !t->wanted)) /* else SIGCONT */
 			break;
 		if (stop.kind == STOP_EXIT || stop.kind == STOP_GONE || stop.kind == STOP_EXEC)
 			return ended_early(r, stop, where, why);

@@ -98,6 +98,8 @@ int target_resume(struct target *t, bool is_step);
 struct stop target_wait(struct target *t, bool is_quick);
 /* Stop it wherever it is. Comes as STOP_HELD, or something else that was first. */
 void target_hold(struct target *t);
+/* Is the whole program stopped, as by Ctrl-Z, so that not even a step comes to its end? */
+bool target_is_suspended(const struct target *t);
 
 /* Nobody asks for more for a while: a stopped one stays where it is, but so that it goes on
  * unharmed if we are killed. (A signal that it was to get is lost then.) */

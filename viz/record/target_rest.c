@@ -80,11 +80,9 @@ static void take_own_trap(struct target *t)
 {
 	int status;
 
-	if (!target_has_trap(t))
-		return;
-	ptrace(PTRACE_CONT, t->followed, 0, 0); /* it comes before anything else */
-	while (waitpid(t->followed, &status, __WALL) < 0 && errno == EINTR)
-		;
+	while (target_has_trap(t) && ptrace(PTRACE_CONT, t->followed, 0, 0) == 0)
+		while (waitpid(t->followed, &status, __WALL) < 0 && errno == EINTR)
+			;
 }
 
 void threads_detach_all(struct target *t)

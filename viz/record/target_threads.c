@@ -152,6 +152,14 @@ void target_hold(struct target *t)
 	t->is_held = ptrace(PTRACE_INTERRUPT, t->followed, 0, 0) == 0;
 }
 
+bool target_is_suspended(const struct target *t)
+{
+	for (size_t i = 0; i < t->n_threads; i++)
+		if (t->threads[i].tid == t->followed)
+			return t->threads[i].is_in_group_stop && !t->threads[i].is_stopped;
+	return false;
+}
+
 /* --- waiting ------------------------------------------------------------------------- */
 
 /* Is @tid one of the program's threads, not a child of its own? */
@@ -244,6 +252,11 @@ static struct stop followed_signal(struct target *t, int signal_number)
 			return (struct stop){ STOP_STEP, 0 };
 		if (!t->is_stepping && (code == TRAP_HWBKPT || code == CODE_PERF) && breaks_are_at(t))
 			return (struct stop){ STOP_BREAK, 0 };
+		/* A breakpoint that was met when it was told to stop: it has stopped there already. */
+		if (t->is_stepping && (code == TRAP_HWBKPT || code == CODE_PERF) && breaks_are_at(t)) {
+			resume_followed(t);
+			return (struct stop){ STOP_NOTHING, 0 };
+		}
 	}
 	t->signal = signal_number;
 	return (struct stop){ STOP_SIGNAL, signal_number };
