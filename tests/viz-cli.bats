@@ -98,6 +98,8 @@ complains() {
 	grep -q '<svg' two.svg
 	[ "$(grep -c '^[├└]' three.txt)" = 1 ]
 	printf '] Right\n' | timeout 20 "$COVIZ" "$T" --script - --dump txt | grep -q 'switch 1/'
+	printf ':switch:1-1\ne\nexpect coctx_swap comes next. rsp is S0-0x\n' >keys # the exam, in names
+	coviz "$T" --script keys
 	echo 'expect nothing of the kind' >keys
 	run -1 coviz "$T" --script keys
 	[[ $output == *"keys:1: the screen (above) does not show: nothing of the kind"* ]]

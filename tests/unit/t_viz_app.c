@@ -341,7 +341,9 @@ static void help_and_panes(void)
 	CHECK_EQ(s.app.shown.view[VIEW_TIMELINE].h, 3); /* its title line: t, the switch, rsp */
 	CHECK_EQ(s.app.shown.view[VIEW_COROUTINES].w, 0);
 	shows("main's stack, running");
-	type(":11"); /* in the middle of a copy */
+	press("2");
+	CHECK(s.app.shown.view[VIEW_STACK_B].w > 0);
+	type(":10"); /* in the middle of a copy */
 	CHECK(s.app.shown.view[VIEW_BUFFER].w > 0 && s.app.shown.view[VIEW_STACK_B].w == 0);
 	press("1");
 	shows("1 coroutines, ▶ on the CPU");
