@@ -122,6 +122,9 @@ static void coroutines(void)
 	draw(m, VIEW_COROUTINES, 24, 12);
 	CHECK_SHOWS("S1 alice");
 	CHECK_SHOWS("shared:saved"); /* in a line of its own */
+	CHECK_SHOWS("~ on the CPU");
+	draw(m, VIEW_COROUTINES, 24, 5);
+	CHECK_SHOWS("~ on CPU  state");
 	model_free(m);
 }
 

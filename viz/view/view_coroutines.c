@@ -205,8 +205,11 @@ static void line(struct model *m, const struct ui *ui, const struct exec *e, con
 
 static void header(const struct columns *c, struct pane p)
 {
-	int x = view_column(p, MARK + c->tag + 1, 0, c->name, ROLE_DIM, 0, "name") + 1;
+	int x = MARK + c->tag + 1;
+	bool says_sign = p.w < ROOM_FOR_TITLE && x + c->name >= 8; /* else the title does */
 
+	view_column(p, says_sign ? 0 : x, 0, says_sign ? x + c->name : c->name, ROLE_DIM, 0, says_sign ? "▶ on CPU" : "name");
+	x += c->name + 1;
 	if (c->has_state)
 		x = view_column(p, x, 0, STATE_LEN, ROLE_DIM, 0, "state") + 1;
 	if (c->has_used)
