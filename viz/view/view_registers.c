@@ -15,8 +15,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SMALL_NUMBER = 0x10000 /* and no address */, NAME_LEN = 5, NOW_LEN = 24, ROOM_FOR_CONTEXTS = 34, NARROW = 44, N_SAVED = 8, LOST_FOR_AT_MOST = 20000 /* steps */,
-       SHORTEST_LITERAL = 3 };
+enum {
+	NAME_LEN = 5,
+	NOW_LEN = 24,
+	ROOM_FOR_CONTEXTS = 34,  /* columns */
+	NARROW = 44,             /* below, what has just changed takes the line */
+	N_SAVED = 8,
+	LOST_FOR_AT_MOST = 20000, /* steps */
+	SHORTEST_LITERAL = 3,
+	SMALL_NUMBER = 0x10000,  /* and no address: decimal, too */
+};
 
 /* Of each of two columns with contexts. */
 static int context_len(int w)
