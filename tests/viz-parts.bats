@@ -55,6 +55,6 @@ only_in() {
 @test "curses, ptrace and the clock are each in their place" {
 	only_in curses.h viz/app/screen.c
 	only_in sys/ptrace.h viz/record/target.c viz/record/target_breaks.c viz/record/target_read.c \
-		viz/record/target_threads.c
+		viz/record/target_rest.c viz/record/target_threads.c
 	run ! grep -nE '\b(clock_gettime|time|gettimeofday|rand|printf|fopen|open)\(' viz/model/*.c viz/view/*.c viz/grid/grid.c
 }
