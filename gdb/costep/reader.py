@@ -9,7 +9,7 @@ import re
 
 import gdb
 
-from . import layout, meaning, model
+from . import cothreads, layout, meaning, model
 
 _CHUNK = 64 * 1024
 _PAGE = 4096
@@ -76,11 +76,15 @@ class Reader:
             chosen = gdb.selected_thread()
             found = []
             for thread in self._inferior.threads():
-                if thread.is_running():
+                tid = thread.ptid[1] or thread.ptid[0]
+                # A coroutine that co-core has made a thread of is on no processor.
+                if thread.is_running() or cothreads.is_made_up(tid):
                     continue
                 thread.switch()
-                found.append(model.Cpu(thread.num, thread.ptid[1] or thread.ptid[0], live_registers(),
+                found.append(model.Cpu(thread.num, tid, live_registers(),
                                        chosen is not None and thread.num == chosen.num))
+            if found and not any(cpu.is_selected for cpu in found):
+                found[0].is_selected = True     # in its place
             return sorted(found, key=lambda cpu: not cpu.is_selected)
 
     # --- symbols
