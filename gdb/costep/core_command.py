@@ -35,7 +35,7 @@ there. A number that only looks like such an address, is changed as well;
 pointers that lie elsewhere still lead into the slot, where another's bytes
 are. The link of one whose resumer is copied out leads to a copy of its
 context. Everything else is as it was. Registers that a switch does not save
-are 0 in suspended coroutines.
+are 0xbad0bad0bad0bad0 in suspended coroutines: nobody knows what was there.
 
 Example: (gdb) co-core /tmp/all.core -open"""
 
@@ -70,7 +70,7 @@ Example: (gdb) co-core /tmp/all.core -open"""
             threads = {note.tid: note for note in source.notes if note.is_prstatus}
             if any(cothreads.is_made_up(tid) for tid in threads):
                 raise corefile.CoreError("this core is one of co-core already")
-            plan = cothreads.make(s.snapshot, s.reader, source.used, threads)
+            plan = cothreads.make(s.snapshot, s.reader, source.used, threads, source.is_whole)
             guards = [(co.stack.lo - co.stack.guard_len, co.stack.lo) for co in s.snapshot.all if co.stack.guard_len]
             with open(part, "wb") as file:
                 writer = corefile.Writer(file, source.notes + plan.notes, plan.patches)
@@ -96,7 +96,7 @@ def _say(s, plan, path, size, n_lost):
         lines.append("%s, at addresses of their own there; %s changed: help co-core" % (
             format.plural(n_out, "copied-out stack"), format.plural(plan.n_moved_words + len(plan.patches), "word")))
     if n_lost:
-        lines.append("%s could not be read and are left out" % format.plural(n_lost, "byte"))
+        lines.append("%s could not be read (guards?) and are left out" % format.plural(n_lost, "byte"))
     lines += ["damaged: " + text for text in s.snapshot.problems]
     program = gdb.current_progspace().filename or "PROGRAM"
     return lines + ["written: %s (%s); to look at it: gdb %s %s" % (path, format.size(size), program, path)]

@@ -6,7 +6,9 @@ Both have
     notes       those of the threads first
     used        (start, end) of all memory
     copy(writer, guards)     write the memory; bytes that could not be read
+    is_whole    is all memory there?
 """
+import bisect
 import contextlib
 import re
 import struct
@@ -34,6 +36,7 @@ def _core_path():
 
 class FromCore:
     """All of its notes and memory, as it is there."""
+    is_whole = False    # GDB's generate-core-file leaves out what has guards
 
     def __init__(self, path):
         self._core = corefile.Core(path)
@@ -53,6 +56,7 @@ class FromCore:
 
 class FromLive:
     """Memory and registers as GDB reads them: so its breakpoints are not in it."""
+    is_whole = True
 
     def __init__(self):
         self._inferior = gdb.selected_inferior()
@@ -84,7 +88,7 @@ class FromLive:
 
     def copy(self, writer, guards):
         """`guards`: (start, end) that cannot be read, for sure."""
-        guards, n_lost = sorted(guards), 0
+        guards, n_lost = sorted(set(guards)), 0
         for mapping in self._mappings:
             if not mapping.is_wanted:
                 continue
@@ -148,9 +152,11 @@ class FromLive:
 
 
 def _between(start, end, guards):
-    """The parts of start..end that are in no guard."""
-    for lo, hi in guards:
-        if hi <= start or lo >= end:
+    """The parts of start..end that are in no guard; those are sorted, and do not overlap."""
+    for lo, hi in guards[max(bisect.bisect_right(guards, (start, 0)) - 1, 0):]:
+        if lo >= end:
+            break
+        if hi <= start:
             continue
         if lo > start:
             yield start, lo

@@ -86,11 +86,11 @@ def _padded(data):
 
 
 def pack_notes(notes):
-    out = b""
+    parts = []
     for note in notes:
         owner = note.owner + b"\0"
-        out += _NHDR.pack(len(owner), len(note.desc), note.kind) + _padded(owner) + _padded(note.desc)
-    return out
+        parts += [_NHDR.pack(len(owner), len(note.desc), note.kind), _padded(owner), _padded(note.desc)]
+    return b"".join(parts)
 
 
 def unpack_notes(data):

@@ -15,7 +15,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional
 
-from . import corefile, format, model
+from . import corefile, format, meaning, model
 
 # A kernel gives no thread such a number (PID_MAX_LIMIT is 4194304), and the ID
 # can be read in it.
@@ -23,6 +23,9 @@ FIRST_TID = 10000000
 # Kernels map from the top down, programs lie at 0x55... and the heap behind them.
 _FREE_FROM = 0x1C0000000000
 _PAGE = 4096
+# In registers that a switch does not keep. A core cannot say "unknown", and GDB, told
+# by the compiler that a variable is in one, shows what is there: 0 could be true.
+UNKNOWN = 0xBAD0BAD0BAD0BAD0
 _GAP = 1 << 16
 
 
@@ -91,9 +94,10 @@ class Free:
         return start
 
 
-def make(snapshot, reader, used, templates):
+def make(snapshot, reader, used, templates, is_whole=False):
     """The Plan. `used`: (start, end) of all memory; `templates`: NT_PRSTATUS of the
-    threads that there are, by tid. For what is in no context (fs_base)."""
+    threads that there are, by tid. For what is in no context (fs_base). `is_whole`:
+    no stack can be missing."""
     plan, free, taken, moved = Plan(), Free(used), set(), {}
     for env in snapshot.envs:
         for co in env.coroutines:
@@ -106,7 +110,7 @@ def make(snapshot, reader, used, templates):
             else:
                 thread.tid = next(tid for tid in range(FIRST_TID + co.id, 1 << 31) if tid not in taken)
                 taken.add(thread.tid)
-                thread.moved = moved[co.address] = _move(plan, reader, free, thread)
+                thread.moved = moved[co.address] = _move(plan, reader, free, thread, is_whole)
                 _add_thread(plan, thread, templates.get(env.tid) or next(iter(templates.values()), None))
     _lead_links_on(plan, snapshot, free, moved)
     text = "\n".join(["costep co-core 1"] + plan.table() + [""])
@@ -114,12 +118,12 @@ def make(snapshot, reader, used, templates):
     return plan
 
 
-def _move(plan, reader, free, thread):
+def _move(plan, reader, free, thread, is_whole):
     """Give what is copied out a place. None: its bytes are on its stack, or lost."""
     co, stack = thread.co, thread.co.stack
     thread.note = format.state(co)
     if not stack.is_out:
-        if model.stack_is_lost(reader, co):
+        if not is_whole and model.stack_is_lost(reader, co):
             thread.note += "; its stack is in no memory that can be read"
         return None
     try:
@@ -155,8 +159,7 @@ def _add_thread(plan, thread, template):
     registers = {name: value for name, value in thread.co.context.registers.items()}
     if thread.moved:
         registers = {name: thread.moved(value) for name, value in registers.items()}
-    # What a switch does not keep, is not known.
-    blank = dict.fromkeys(("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"), 0)
+    blank = dict.fromkeys(meaning.NOT_SAVED, UNKNOWN)
     blank["orig_rax"] = (1 << 64) - 1   # it is in no system call
     plan.notes.append(corefile.prstatus(thread.tid, {**blank, **registers},
                                         template.desc if template else bytes(corefile.PRSTATUS_LEN)))
