@@ -211,7 +211,7 @@ def _registers(tid):
         # What xsave writes: the above, at 464 which parts there are, at 512 which are
         # in use, at 576 the upper halves of ymm.
         struct.pack_into("<Q", area, 464, 7)
-        high = b"".join(_int(frame.read_register("ymm%d" % i)["v2_int128"][1], 16) for i in range(16))
+        high = b"".join(_words(frame.read_register("ymm%d" % i)["v4_int64"], 2) for i in range(16))
         notes.append(corefile.Note(b"LINUX", corefile.NT_XSTATE, bytes(area) + struct.pack("<8Q", 7, *[0] * 7) + high))
     return notes
 
@@ -239,9 +239,10 @@ def _fxsave(frame):
         raw = int(frame.read_register("st%d" % i).format_string(format="x"), 16)
         area[32 + 16 * i:42 + 16 * i] = raw.to_bytes(10, "little")
     for i in range(16):
-        area[160 + 16 * i:176 + 16 * i] = _int(frame.read_register("xmm%d" % i)["uint128"], 16)
+        area[160 + 16 * i:176 + 16 * i] = _words(frame.read_register("xmm%d" % i)["v2_int64"], 0)
     return area
 
 
-def _int(value, size):
-    return (int(value) & (1 << 8 * size) - 1).to_bytes(size, "little")
+def _words(vector, first):
+    """Two of its words, as bytes."""
+    return struct.pack("<2q", int(vector[first]), int(vector[first + 1]))
