@@ -130,12 +130,13 @@ class Core:
     def __init__(self, path):
         self._file = open(path, "rb")
         try:
-            self._parse(path, os.fstat(self._file.fileno()).st_size)
+            self._size = os.fstat(self._file.fileno()).st_size
+            self._parse(path)
         except BaseException:
             self._file.close()
             raise
 
-    def _parse(self, path, size):
+    def _parse(self, path):
         head = self._at(0, _EHDR.size)
         if len(head) < _EHDR.size or head[:6] != _IDENT[:6]:
             raise CoreError("%s is no 64-bit ELF file" % path)
@@ -149,7 +150,7 @@ class Core:
         self.notes, self.segments = [], []
         for at in range(0, len(table) - _PHDR.size + 1, _PHDR.size):
             kind, flags, offset, address, _, stored, length, _ = _PHDR.unpack_from(table, at)
-            stored = max(0, min(stored, size - offset))
+            stored = max(0, min(stored, self._size - offset))
             if kind == _PT_NOTE:
                 self.notes += unpack_notes(self._at(offset, stored))
             elif kind == _PT_LOAD and length and address + length <= 1 << 64:
@@ -158,7 +159,7 @@ class Core:
             raise CoreError("%s has no registers of any thread (NT_PRSTATUS)" % path)
 
     def _at(self, offset, length):
-        if offset >= 1 << 63:
+        if offset >= self._size:
             return b""
         self._file.seek(offset)
         return self._file.read(length)

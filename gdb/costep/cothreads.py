@@ -108,14 +108,21 @@ def make(snapshot, reader, used, templates, is_whole=False):
             elif co.state == "done":
                 thread.note = "done, it has no frames"
             else:
-                thread.tid = next(tid for tid in range(FIRST_TID + co.id, 1 << 31) if tid not in taken)
-                taken.add(thread.tid)
+                thread.tid = _number(co.id, taken)
                 thread.moved = moved[co.address] = _move(plan, reader, free, thread, is_whole)
                 _add_thread(plan, thread, templates.get(env.tid) or next(iter(templates.values()), None))
     _lead_links_on(plan, snapshot, free, moved)
     text = "\n".join(["costep co-core 1"] + plan.table() + [""])
     plan.notes.append(corefile.Note(b"costep", corefile.NT_COSTEP, text.encode("ascii", "replace")))
     return plan
+
+
+def _number(co_id, taken):
+    tid = FIRST_TID + co_id if FIRST_TID + co_id < 1 << 31 else FIRST_TID
+    while tid in taken:     # IDs are unique, but this memory may be damaged
+        tid += 1
+    taken.add(tid)
+    return tid
 
 
 def _move(plan, reader, free, thread, is_whole):
