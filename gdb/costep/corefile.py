@@ -221,9 +221,8 @@ class Writer:
 
     def finish(self):
         n, at = len(self.segments) + 1, self._end + -self._end % 8
-        table = _PHDR.pack(_PT_NOTE, 0, self._notes.offset, 0, 0, self._notes.stored, 0, 4)
-        for s in self.segments:
-            table += _PHDR.pack(_PT_LOAD, s.flags, s.offset, s.address, 0, s.stored, s.length, _PAGE)
+        table = b"".join([_PHDR.pack(_PT_NOTE, 0, self._notes.offset, 0, 0, self._notes.stored, 0, 4)] + [
+            _PHDR.pack(_PT_LOAD, s.flags, s.offset, s.address, 0, s.stored, s.length, _PAGE) for s in self.segments])
         # A count that does not fit is in the first section header's sh_info.
         is_many = n >= _PN_XNUM
         sections = _SHDR.pack(0, 0, 0, 0, 0, 0, 0, n, 0, 0) if is_many else b""
