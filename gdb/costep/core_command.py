@@ -112,29 +112,54 @@ def _as_json(plan):
 def _open(path, plan):
     """Add it as an inferior. The one that is selected now stays so (class Command)."""
     program = gdb.current_progspace().filename
-    others = {inferior.num for inferior in gdb.inferiors()}
+    old, others = gdb.selected_inferior(), {inferior.num for inferior in gdb.inferiors()}
     gdb.execute("add-inferior -no-connection", to_string=True)
     new = next(inferior for inferior in gdb.inferiors() if inferior.num not in others)
-    quiet = {}
+    with _quiet():
+        try:
+            gdb.execute("inferior %d" % new.num, to_string=True)
+            if program:
+                gdb.execute("file " + _quoted(program), to_string=True)
+            _core_file(path)
+        except gdb.error:
+            gdb.execute("inferior %d" % old.num, to_string=True)
+            gdb.execute("remove-inferiors %d" % new.num, to_string=True)
+            raise
+    names = {thread.tid: thread.co.name for thread in plan.threads}
+    for thread in new.threads():
+        name = names.get(thread.ptid[1] or thread.ptid[0])
+        if name:
+            thread.name = name
+    return ["opened as inferior %d: info threads lists all, thread %d.2 goes there" % (new.num, new.num)]
+
+
+def _quoted(path):
+    return re.sub(r"([\\\s'\"])", r"\\\1", path)
+
+
+def _core_file(path):
+    """Its argument is the rest of the line; from GDB 16 on, it is a word as others are."""
+    try:
+        gdb.execute("core-file " + path, to_string=True)
+    except gdb.error:
+        if _quoted(path) == path:
+            raise
+        gdb.execute("core-file " + _quoted(path), to_string=True)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """No questions, and no notes that another inferior is selected."""
+    before = {}
     try:
         for setting, value in (("confirm", "off"), ("suppress-cli-notifications", "on")):
             with contextlib.suppress(gdb.error, RuntimeError):  # an older GDB has no such setting
-                before = gdb.parameter(setting)
+                before[setting] = gdb.parameter(setting)
                 gdb.execute("set %s %s" % (setting, value), to_string=True)
-                quiet[setting] = before
-        gdb.execute("inferior %d" % new.num, to_string=True)
-        if program:
-            gdb.execute("file " + re.sub(r"([\\\s'\"])", r"\\\1", program), to_string=True)
-        gdb.execute("core-file " + re.sub(r"([\\\s'\"])", r"\\\1", path), to_string=True)
-        names = {thread.tid: thread.co.name for thread in plan.threads}
-        for thread in new.threads():
-            name = names.get(thread.ptid[1] or thread.ptid[0])
-            if name:
-                thread.name = name
+        yield
     finally:
-        for setting, value in quiet.items():
+        for setting, value in before.items():
             gdb.execute("set %s %s" % (setting, "on" if value else "off"), to_string=True)
-    return ["opened as inferior %d: info threads lists all, thread %d.2 goes there" % (new.num, new.num)]
 
 
 def register():
