@@ -250,3 +250,25 @@ assert [r["on_processor"] for r in rows] == [True] + 6 * [False]'
 	diff <(answer "info registers $registers" <<<"$out") <(answer "info registers $registers" <<<"$core")
 	[ "$(answer "info registers $registers" <<<"$core" | wc -l)" -ge 25 ]
 }
+
+# fuzz CORE FIRST COUNT: damaged copies of it, through all commands
+fuzz() {
+	timeout 1200 gdb -nx -q -batch "${NO_LIBC_DEBUG[@]}" -ex "set pagination off" -ex "set width 120" -ex "set confirm off" \
+		-ex "set may-call-functions off" -ex "set debuginfod enabled off" -ex "source gdb/costep-gdb.py" \
+		-ex "set \$core = \"$1\"" -ex "set \$work = \"$BATS_TEST_TMPDIR/$2\"" -ex "set \$first = $2" \
+		-ex "set \$last = $(($2 + $3))" -ex "source tests/fixtures/gdb_core_fuzz.py" \
+		"$dir/gcc-O0/program" >"$BATS_TEST_TMPDIR/$2.output" 2>&1 </dev/null
+}
+
+@test "damaged cores: lines that say what is wrong, no traceback, no end of GDB" {
+	n=$((${COSTEP_FUZZ:-40} / 2))
+	core=$dir/gcc-O0/coroutine.kernel.core
+	[ -e "$core" ] || core=$dir/gcc-O0/coroutine.co-core.core
+	fuzz "$core" 300 $n 3>&- &
+	fuzz "$dir/gcc-O0/copier.co-core.core" 500 $n 3>&-
+	wait
+	for first in 300 500; do
+		grep -a -A20 '^wrong' "$BATS_TEST_TMPDIR/$first.output" || tail -4 "$BATS_TEST_TMPDIR/$first.output"
+		grep -aqE "^cores: $n, refused by GDB [0-9]+, commands on each [0-9]{2}, wrong 0\$" "$BATS_TEST_TMPDIR/$first.output"
+	done
+}

@@ -338,6 +338,8 @@ Example: (gdb) co-stack 2 -words 20"""
 
     @staticmethod
     def _show(s, memory, title, registers, get_frames, hi, limit):
+        if "rsp" not in registers:
+            raise Usage("the registers of this thread cannot be read")
         rsp = registers["rsp"]
         hi = hi or s.reader.array_end(rsp)
         n_words = limit
