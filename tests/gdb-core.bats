@@ -67,7 +67,7 @@ golden() {
 	for build in $BUILDS; do
 		cat "$dir/$build/output"
 		no_fault "$(cat "$dir/$build/output")"
-		grep -qx done "$dir/$build/output"
+		grep -qx "done" "$dir/$build/output"
 		for situation in $SITUATIONS; do
 			[ "$(wc -l <"$dir/$build/$situation.live")" -gt 60 ]
 			for source in attach co-core; do
