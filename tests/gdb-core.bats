@@ -144,6 +144,17 @@ golden() {
 	core=$dir/gcc-O0/coroutine.co-core.core
 	run -0 readelf -hlnW "$core"
 	run ! grep -iE 'warning|error|corrupt' <<<"$output"
+	run -0 readelf -nW "$core"
+	echo "$output"
+	for note in NT_PRSTATUS NT_FPREGSET NT_PRPSINFO NT_AUXV NT_FILE costep; do
+		grep -q "$note" <<<"$output"
+	done
+	[ "$(grep -c NT_PRSTATUS <<<"$output")" -eq 6 ] && [ "$(grep -c NT_FPREGSET <<<"$output")" -eq 6 ]
+	# Code is not in it, but GDB knows which file has it, without being given the program.
+	run -0 plain -ex "core-file $core" -ex "info proc mappings" -ex "x/4xb \$pc" -ex "info auxv"
+	echo "$output"
+	grep -qE '^0x[0-9a-f]+[^:]*:	0x' <<<"$output"
+	grep -q 'AT_ENTRY' <<<"$output"
 	grep -a '^LWP' "$core"
 	[ "$(grep -a '^LWP' "$core" | sed -E 's/LWP [0-9]{1,7} /LWP N /; s/[0-9]+ bytes/N bytes/; s/0x[0-9a-f]+/ADDR/; s/  +/ /g')" = \
 'LWP 10000000 coroutine 0 "main": normal

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 NT_PRSTATUS, NT_FPREGSET, NT_PRPSINFO, NT_AUXV = 1, 2, 3, 6
 NT_FILE, NT_XSTATE = 0x46494C45, 0x202
-NT_COSTEP = 1       # of the owner "costep": what co-core has put in, as text
+NT_COSTEP = 0x636F  # of the owner "costep": what co-core has put in, as text
 PF_X, PF_W, PF_R = 1, 2, 4
 
 _EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
