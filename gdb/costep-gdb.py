@@ -22,8 +22,10 @@ def _load():
     for name in [n for n in sys.modules if n == "costep" or n.startswith("costep.")]:
         del sys.modules[name]
     import costep.commands
+    import costep.core_command
     import costep.functions
     costep.commands.register()
+    costep.core_command.register()
     costep.functions.register()
 
 

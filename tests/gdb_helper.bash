@@ -22,7 +22,8 @@ build_fixtures() {
 }
 
 # debug [GDB ARGUMENT...] <<commands: a GDB that may neither call functions of
-# the program nor, during a co- command, write its memory.
+# the program nor, during a co- command, write its memory. It does not read libc's
+# debug information, which would take most of its time.
 debug() {
 	local args=() line
 	while IFS= read -r line; do
@@ -35,7 +36,7 @@ debug() {
 		*) args+=(-ex "echo (gdb) $line\n" -ex "$line") ;;
 		esac
 	done
-	gdb -nx -q -batch -ex "set pagination off" -ex "set width 120" -ex "set debuginfod enabled off" \
+	gdb -nx -q -batch -iex "set debug-file-directory /nowhere" -ex "set pagination off" -ex "set width 120" -ex "set debuginfod enabled off" \
 		-ex "set may-call-functions off" -ex "source gdb/costep-gdb.py" "${args[@]}" "$@" 2>&1 </dev/null
 }
 

@@ -8,11 +8,15 @@ Read in this order; each file knows only those above it:
     meaning    what a number is: whose stack, which function, which role
     stackwords a stack, word by word
     format     dataclasses -> lines of text
+    corefile   core files, read and written
+    cothreads  coroutines as threads of a core
+    maps       what is mapped where, from text
     reader     the reader that asks GDB          -- from here on: import gdb
     unwind     frames of a suspended coroutine
     frames     GDB's frames -> dataclasses
     commands   co-list, co-regs, co-bt, co-stack, co-help
     functions  $co(ID), $co_self()
+    core_sources, core_command   co-core
     guide      co-guide, in a lesson
 
 Nothing here calls a function of the program or writes its memory or

@@ -27,6 +27,13 @@ class Session:
             if link is not None:
                 self.snapshot.on_copier(env, link)
         self._names = None
+        self._frames = {}
+
+    def frames_of(self, co):
+        """Its frames, walked once: a resumer's are part of many a backtrace."""
+        if co.address not in self._frames:
+            self._frames[co.address] = frames.of(self.reader, co)
+        return self._frames[co.address]
 
     @property
     def names(self):
@@ -249,7 +256,7 @@ Example: (gdb) co-bt 2"""
                 if model.stack_is_lost(s.reader, co):
                     raise unwind.Unwound(format.lost_stack(co))
                 if co.has_begun:
-                    numbered(frames.of(s.reader, co), shown, lines)
+                    numbered(s.frames_of(co), shown, lines)
             except (gdb.error, unwind.Unwound) as error:
                 lines.append("(no frames: %s)" % error)
             if co.is_main:
@@ -331,6 +338,8 @@ Example: (gdb) co-stack 2 -words 20"""
 
     @staticmethod
     def _show(s, memory, title, registers, get_frames, hi, limit):
+        if "rsp" not in registers:
+            raise Usage("the registers of this thread cannot be read")
         rsp = registers["rsp"]
         hi = hi or s.reader.array_end(rsp)
         n_words = limit

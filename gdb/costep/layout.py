@@ -26,6 +26,9 @@ _NEEDED = (
                            "created_at", "blocked_at", "n_resumes")]
     + ["env." + f for f in ("main", "running", "all", "in_envs", "tid")]
 )
+# All others of them are numbers.
+_WIDE = {"co.ctx", "co.name", "co.in_env", "env.main", "env.all", "env.in_envs"}
+_MAX_STRUCT = 1 << 16
 
 
 class LayoutError(Exception):
@@ -81,7 +84,20 @@ def from_table(reader, address):
     missing = [name for name in _NEEDED if name not in fields]
     if missing:
         raise LayoutError("the program's co_debug_layout has no %s" % missing[0])
+    _check(fields)
     return Layout(fields, states, envs)
+
+
+def _check(fields):
+    """A damaged table must not lead anywhere."""
+    for name in _NEEDED:
+        offset, size = fields[name]
+        owner = name.split(".")[0]
+        whole = size if owner == "sizeof" else fields.get("sizeof." + owner, (0, _MAX_STRUCT))[1]
+        is_number = owner != "sizeof" and name not in _WIDE
+        if not 0 < size <= (8 if is_number else _MAX_STRUCT) or offset + size > whole:
+            raise LayoutError("the program's co_debug_layout is damaged: %s is %d bytes at offset %d"
+                              % (name, size, offset))
 
 
 def from_context_type(fields, size):
@@ -95,4 +111,4 @@ def from_context_type(fields, size):
 
 
 def _text(data):
-    return data.split(b"\0")[0].decode("ascii", "replace")
+    return "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in data.split(b"\0")[0])

@@ -35,7 +35,7 @@ class Cpu:
 
     @property
     def rsp(self):
-        return self.registers["rsp"]
+        return self.registers.get("rsp", 0)     # a damaged core may have none
 
 
 @dataclass

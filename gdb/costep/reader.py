@@ -9,10 +9,11 @@ import re
 
 import gdb
 
-from . import layout, meaning, model
+from . import cothreads, layout, meaning, model
 
 _CHUNK = 64 * 1024
 _PAGE = 4096
+_MOST = 1 << 28
 _REGISTERS = {name: name for name in meaning.SAVED + meaning.NOT_SAVED}
 _REGISTERS["x87cw"] = "fctrl"   # GDB's name for it
 
@@ -62,7 +63,8 @@ class Reader:
         return self._chunks[key]
 
     def _get(self, address, length):
-        if length <= 0 or address < 0 or address + length > 1 << 64:
+        # GDB dies if it cannot get memory for so much; a damaged length may ask for it.
+        if not 0 < length <= _MOST or address < 0 or address + length > 1 << 64:
             return None
         try:
             return bytes(self._inferior.read_memory(address, length))
@@ -73,14 +75,18 @@ class Reader:
 
     def cpus(self):
         with keep_selection():
-            chosen = gdb.selected_thread()
+            chosen = selected_thread()
             found = []
             for thread in self._inferior.threads():
-                if thread.is_running():
+                tid = thread.ptid[1] or thread.ptid[0]
+                # A coroutine that co-core has made a thread of is on no processor.
+                if thread.is_running() or cothreads.is_made_up(tid):
                     continue
                 thread.switch()
-                found.append(model.Cpu(thread.num, thread.ptid[1] or thread.ptid[0], live_registers(),
+                found.append(model.Cpu(thread.num, tid, live_registers(),
                                        chosen is not None and thread.num == chosen.num))
+            if found and not any(cpu.is_selected for cpu in found):
+                found[0].is_selected = True     # in its place
             return sorted(found, key=lambda cpu: not cpu.is_selected)
 
     # --- symbols
@@ -203,10 +209,17 @@ def live_registers():
     return values
 
 
+def selected_thread():
+    try:
+        return gdb.selected_thread()
+    except SystemError:     # two threads of a damaged core have one number
+        raise NotReady("GDB is confused by the threads of this core: it is damaged")
+
+
 @contextlib.contextmanager
 def keep_selection():
     """Put the selected thread and frame back, whatever happens."""
-    thread = gdb.selected_thread()
+    thread = selected_thread()
     try:
         level = gdb.selected_frame().level()
     except gdb.error:
@@ -230,11 +243,11 @@ def keep_selection():
 def find_layout(reader):
     """The layout of the program that is loaded; NotReady says what is missing."""
     program = gdb.current_progspace().filename
-    if gdb.selected_thread() is None:
+    if selected_thread() is None:
         if not program:
             raise NotReady("no program is loaded: start GDB as `gdb PROGRAM`, or type `file PROGRAM`")
         raise NotReady("the program is not running yet: type `run` (or `core-file CORE` for a core)")
-    if gdb.selected_thread().is_running():
+    if selected_thread().is_running():
         raise NotReady("the program is running: stop it first (Ctrl-C, or `interrupt`)")
     address = _address_of("co_debug_layout") or _search_magic()
     if address:
