@@ -4,11 +4,12 @@
 Each one takes a snapshot of the program's memory, makes lines of it and writes
 them. Whatever goes wrong becomes one line that says what to do.
 """
+import contextlib
 import itertools
 
 import gdb
 
-from . import format, frames, layout, meaning, model, reader, stackwords, unwind
+from . import format, frames, handlers, layout, meaning, model, reader, selection, stackwords, unwind
 
 
 class Usage(Exception):
@@ -80,19 +81,29 @@ def width():
 class Command(gdb.Command):
     """Turns exceptions into one line; subclasses have a name and run()."""
 
+    known = []  # those that are registered, for co-help
+
     def __init__(self):
         super().__init__(self.name, gdb.COMMAND_STACK)
+        Command.known.append(self)
 
     def invoke(self, args, from_tty):
         try:
-            with reader.keep_selection():
+            with self.around():
                 lines = self.run(args)
         except (Usage, reader.NotReady, layout.LayoutError, model.Unreadable, unwind.Unwound, gdb.error) as error:
             raise gdb.GdbError("%s: %s" % (self.name, error))
         except Exception as error:  # a fault of ours must not look like one of the program
             raise gdb.GdbError("%s: a fault in this command (%s: %s); please report it"
                                % (self.name, type(error).__name__, error))
-        gdb.write("\n".join(lines) + "\n")
+        gdb.write("\n".join(lines) + "\n" if lines else "")
+
+    @staticmethod
+    @contextlib.contextmanager
+    def around():
+        """What the command may not change for the user: co ID's selection, thread, frame."""
+        with selection.paused(), reader.keep_selection():
+            yield
 
 
 class CoList(Command):
@@ -367,7 +378,7 @@ Usage: co-help"""
 
     def run(self, args):
         lines = ["Coroutines in GDB. Nothing here changes the program; all of it works on a core too.", ""]
-        for command in COMMANDS:
+        for command in Command.known:
             usage = next(line for line in command.__doc__.split("\n") if line.startswith("Usage: "))
             lines.append("  %-34s %s" % (usage[len("Usage: "):], command.__doc__.split("\n")[0]))
         return lines + [
@@ -380,6 +391,10 @@ COMMANDS = (CoList, CoRegs, CoBt, CoStack, CoHelp)
 
 
 def register():
+    from . import viewing   # which needs Command, above
+    handlers.forget_old()
     unwind.register()
+    selection.register()
     for command in COMMANDS:
         command()
+    viewing.register()

@@ -174,6 +174,15 @@ def seam(co, resumer):
     return "--- coroutine %s is %s: nobody has resumed it ---" % (co.label, co.state)
 
 
+def frame_seam(co, resumer):
+    """The same as the name of a frame in GDB's own bt."""
+    if not resumer:
+        return '---- coroutine %s, %s: nobody has resumed it ----' % (co.label, co.state)
+    by = "main" if resumer.is_main else resumer.label
+    out = ", whose bytes are copied out: co-bt shows them" if resumer.stack.is_out else ""
+    return "---- coroutine %s, resumed by %s%s ----" % (co.label, by, out)
+
+
 def lost_stack(co):
     return ("the stack of %s is not in this core (GDB's generate-core-file leaves such stacks out, "
             "the kernel does not)" % co.label)

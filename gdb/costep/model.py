@@ -375,6 +375,13 @@ def read_env(reader, layout, address, problems):
     return env
 
 
+def environments(reader, layout):
+    """The addresses of all struct co_env that can be reached."""
+    if not layout.envs:
+        return []
+    return [node - layout.offset("env.in_envs") for node in walk_list(reader, layout, layout.envs, "", [])]
+
+
 def take_snapshot(reader, layout):
     problems = []
     envs = []

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Plain bt: where one stack ends and the resumer's begins, a frame says so.
+
+The library's unwind tables lead GDB across the entry trampoline. A frame filter gives that
+frame a name: ---- coroutine 1 "child", resumed by main ----. And while a coroutine is
+selected (co ID), it leaves out the thread's own innermost frame.
+
+    bt -no-filters                       shows the frames as GDB has found them
+    disable frame-filter global costep   does without it from now on
+"""
+import gdb
+from gdb.FrameDecorator import FrameDecorator
+
+from . import format, layout, model, reader, selection
+
+_ENDS = ("co_has_no_resumer", "co_resumer_is_copied_out")
+
+
+class _Seam(FrameDecorator):
+    def __init__(self, frame, text):
+        super().__init__(frame)
+        self._text = text
+
+    def function(self):
+        return self._text
+
+    # Where it is in our assembler file tells nobody anything.
+
+    def address(self):
+        return None
+
+    def filename(self):
+        return None
+
+    def line(self):
+        return None
+
+
+class _Library:
+    """Finds the coroutine that a trampoline's frame belongs to. Reads what it needs of one
+    struct co, not all coroutines: there may be very many, and bt is typed often."""
+
+    def __init__(self):
+        self._reader = self._layout = None
+        self._envs = []
+
+    def text(self, frame):
+        """The label of the trampoline's frame; None: it is nobody's that we know."""
+        try:
+            if self._layout is None:
+                self._reader = reader.Reader()
+                self._layout = reader.find_layout(self._reader)
+                self._envs = model.environments(self._reader, self._layout)
+            if not self._layout.envs:
+                return None
+            link_at = int(frame.read_register("rbx")) & (1 << 64) - 1
+            co = self._coroutine(link_at - self._layout.offset("co.link"))
+            return format.frame_seam(co, co and co.resumer and self._coroutine(co.resumer)) if co else None
+        except (gdb.error, ValueError, reader.NotReady, layout.LayoutError, model.Unreadable):
+            return None
+
+    def _coroutine(self, address):
+        """None: nothing there looks like one."""
+        co = model.read_coroutine(self._reader, self._layout, address)
+        if co.env not in self._envs:
+            return None
+        co.is_main = address == co.env + self._layout.offset("env.main")
+        return co
+
+
+class _Filter:
+    def __init__(self):
+        self.name = "costep"
+        self.priority = 100
+        self.enabled = True
+        gdb.frame_filters[self.name] = self
+
+    def filter(self, frames):
+        return _labelled(frames)
+
+
+def _labelled(frames):
+    library = _Library()
+    for decorated in frames:
+        frame = decorated.inferior_frame()
+        if selection.is_hidden(frame):
+            continue
+        name = frame.name()
+        if name == "__morestack":
+            text = library.text(frame)
+            yield _Seam(decorated, text) if text else decorated
+        elif name in _ENDS:
+            continue    # the seam before it has said it
+        else:
+            yield decorated
+        if selection.is_past_main(frame):
+            return
+
+
+def register():
+    _Filter()
