@@ -209,13 +209,13 @@ print \$co(77)"
 			run
 			tbreak *coctx_swap
 			continue
-			bt
+			bt -no-filters
 			continue
 			co-bt 2
 		EOT
 		)
 		echo "$out"
-		then=$(answer bt <<<"$out" | sed '/__morestack/,$d' | sed -nE 's/^#[0-9]+ +(0x[0-9a-f]+ in )?([a-z_]+) .*/\2/p' | grep -v '^coctx_swap$')
+		then=$(answer "bt -no-filters" <<<"$out" | sed '/__morestack/,$d' | sed -nE 's/^#[0-9]+ +(0x[0-9a-f]+ in )?([a-z_]+) .*/\2/p' | grep -v '^coctx_swap$')
 		now=$(answer 'co-bt 2' <<<"$out" | sed -nE 's/^#[0-9]+ +([a-z_]+).*/\1/p')
 		[ -n "$now" ] && [ "$then" = "$now" ]
 	done
