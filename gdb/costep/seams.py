@@ -9,7 +9,7 @@ selected (co ID), it leaves out the thread's own innermost frame.
     disable frame-filter global costep   does without it from now on
 """
 import gdb
-from gdb.FrameDecorator import FrameDecorator
+from gdb.FrameDecorator import FrameDecorator, SymValueWrapper
 
 from . import format, layout, model, reader, selection
 
@@ -33,6 +33,30 @@ class _Seam(FrameDecorator):
         return None
 
     def line(self):
+        return None
+
+
+class _Readable(FrameDecorator):
+    """GDB's own bt shows an error in place of a variable that cannot be read (of a frame
+    that has run into the guard, say). With a frame filter it would print an exception."""
+
+    def frame_args(self):
+        return self._checked(super().frame_args())
+
+    def frame_locals(self):
+        return self._checked(super().frame_locals())
+
+    def _checked(self, found):
+        return found and [self._error(item) or item for item in found]
+
+    def _error(self, item):
+        if item.value() is None and isinstance(item.symbol(), gdb.Symbol):
+            try:
+                value = self.inferior_frame().read_var(item.symbol())
+                if not value.is_optimized_out:
+                    value.fetch_lazy()
+            except gdb.error as error:
+                return SymValueWrapper(item.symbol(), "<error reading variable: %s>" % error)
         return None
 
 
@@ -69,11 +93,33 @@ class _Library:
 
 
 class _Filter:
+    MAX_FRAMES = 10000
+
     def __init__(self):
         self.name = "costep"
         self.priority = 100
-        self.enabled = True
+        self._is_enabled = True
         gdb.frame_filters[self.name] = self
+
+    @property
+    def enabled(self):
+        """Only where there is something to label: else bt is GDB's own, to the last space."""
+        return self._is_enabled and (selection.is_on() or self._has_seam())
+
+    @enabled.setter
+    def enabled(self, value):   # by enable frame-filter, disable frame-filter
+        self._is_enabled = value
+
+    def _has_seam(self):
+        try:
+            frame = gdb.newest_frame()
+            for _ in range(self.MAX_FRAMES):
+                if frame is None or frame.name() == "__morestack":
+                    return frame is not None
+                frame = frame.older()
+        except gdb.error:
+            pass
+        return False
 
     def filter(self, frames):
         return _labelled(frames)
@@ -88,11 +134,11 @@ def _labelled(frames):
         name = frame.name()
         if name == "__morestack":
             text = library.text(frame)
-            yield _Seam(decorated, text) if text else decorated
+            yield _Seam(decorated, text) if text else _Readable(decorated)
         elif name in _ENDS:
             continue    # the seam before it has said it
         else:
-            yield decorated
+            yield _Readable(decorated)
         if selection.is_past_main(frame):
             return
 

@@ -64,6 +64,10 @@ def selected():
     return _now.co
 
 
+def is_on():
+    return _now.is_on
+
+
 def is_hidden(frame):
     """Is it a frame of the thread, not of the coroutine that is selected?"""
     return _now.is_on and frame.level() <= _now.level
