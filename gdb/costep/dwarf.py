@@ -10,8 +10,8 @@ from . import waits
 
 _FIELDS = {
     "sleeper": ("timer.is_armed", "timer.at_ns"),
-    "call": ("timer.is_armed", "timer.at_ns", "n", "seat", "seat.waiter.fd", "seat.waiter.events", "seat.waiter.node",
-             "seat.events"),
+    "call": ("timer.is_armed", "timer.at_ns", "n", "seat", "seat.waiter", "seat.waiter.fd", "seat.waiter.events",
+             "seat.waiter.node", "seat.events"),
     "co_waiting": ("timer.is_armed", "timer.at_ns"),
     "event_wait": ("timer.is_armed", "timer.at_ns"),
 }
@@ -28,6 +28,20 @@ class Types:
         if kind is None:
             raise waits.NoTypes("the library's debug information has no struct co")
         self.co = _places(kind, ("abandon", "waits_in"))
+
+    @property
+    def epoll(self):
+        symbol = gdb.lookup_global_symbol("co_watch")
+        if symbol is None:
+            return None     # a program without that layer
+        block, found = symbol.symtab.static_block(), {}
+        for struct_name, prefix, paths in (("epoll", "", ("records", "n_records")), ("record", "record.", ("waiters",)),
+                                           ("co_waiter", "co_waiter.", ("fd", "events", "fire", "node"))):
+            kind = _lookup("struct " + struct_name, block)
+            if kind is None:
+                return None
+            found.update((prefix + path, place) for path, place in _places(kind, paths).items())
+        return found
 
     def of(self, struct_name, function):
         if struct_name not in self._found:
@@ -60,9 +74,10 @@ def _places(kind, paths):
 
 
 def per_thread(file, name):
-    """A thread-local variable of the library's, in the selected thread, as a gdb.Value;
-    None: there is none, or nothing tells where this thread's is."""
+    """What a thread-local pointer of the library leads to, in the selected thread, as a
+    gdb.Value; None: to nothing, or nothing tells where this thread's is."""
     try:
-        return gdb.parse_and_eval("'%s'::%s" % (file, name)).dereference()
+        pointer = gdb.parse_and_eval("'%s'::%s" % (file, name))
+        return pointer.dereference() if pointer else None
     except gdb.error:
         return None

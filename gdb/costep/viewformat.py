@@ -177,20 +177,20 @@ def milliseconds(ns):
     return "%s%d.%03d ms" % (sign, ns // 10**6, ns // 1000 % 1000)
 
 
-def descriptors(env, found, note, file_of, where, width):
-    """`found`: Waits that have seats, of this thread."""
+def descriptors(env, found, others, note, file_of, calls, where, width):
+    """`found`: Waits of this thread; `others`: seats that are no coroutine's."""
     rows = []
-    for wait in found:
-        co = wait.coroutine
-        for seat in wait.seats:
+    for co, seats in [(wait.coroutine, wait.seats) for wait in found] + [(None, others)]:
+        for seat in seats:
             told = waits.events(seat.told) if seat.told else "" if seat.is_waiting else "-"
-            rows.append((str(seat.fd), waits.events(seat.events), told, str(co.id), co.name, co.state, file_of(seat.fd),
-                         where(co)))
+            rows.append((str(seat.fd), waits.events(seat.events), told) + (
+                (str(co.id), co.name, co.state, file_of(seat.fd), where(co)) if co else
+                ("-", "", "", file_of(seat.fd), calls(seat))))
     if not rows:
         return [thread_head(env, "nobody waits for a descriptor" + note)]
-    rows.sort(key=lambda row: (int(row[0]), int(row[3])))
+    rows.sort(key=lambda row: (int(row[0]), row[3]))
+    n = len({row[3] for row in rows})
     header = ("fd", "wants", "told", "id", "name", "state", "file", "where")
-    return [thread_head(env, "%s for %s%s" % (
-        "%d wait" % len(found) if len(found) > 1 else "1 waits",
-        format.plural(len({row[0] for row in rows}), "descriptor"), note))] + format.table(
+    return [thread_head(env, "%d wait%s for %s%s" % (
+        n, "s" if n == 1 else "", format.plural(len({row[0] for row in rows}), "descriptor"), note))] + format.table(
             header, rows, flexible=(4, 6, 7), width=width, right=(0, 3))

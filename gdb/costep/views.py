@@ -131,16 +131,24 @@ class _Waits(commands.Command):
             types = dwarf.Types()
         except waits.NoTypes as error:
             raise commands.Usage(str(error))
-        problems = []
-        found = [w for w in waits.find(s.reader, s.snapshot, types, problems) if self.concerns(w)]
-        found.sort(key=self.order)
+        problems, where = [], {}
+        found = waits.find(s.reader, s.snapshot, types, problems)
         if "-json" in options:
-            return jsonout.document(self.name, problems=problems, **self.json(s, found))
+            items = [item for env in s.snapshot.envs for item in self.json(s, types, env, _of(found, env), problems)]
+            return jsonout.document(self.name, **{self.key: items}, **self.more_json(), problems=problems)
         where, lines = commands.walked(s), []
         for env in s.snapshot.envs:
-            mine = [w for w in found if w.coroutine.env == env.address]
-            lines += self.lines(env, mine, lambda co: format.where_is(co, s.names, where))
+            lines += self.lines(s, types, env, _of(found, env), problems,
+                                lambda co: format.where_is(co, s.names, where))
         return lines + ["damaged: " + text for text in problems]
+
+    @staticmethod
+    def more_json():
+        return {}
+
+
+def _of(found, env):
+    return [w for w in found if w.coroutine.env == env.address]
 
 
 class CoTimers(_Waits):
@@ -159,22 +167,28 @@ Example: (gdb) co-timers"""
 
     name = "co-timers"
 
-    @staticmethod
-    def concerns(wait):
-        return wait.at_ns is not None
+    key = "timers"
 
     @staticmethod
-    def order(wait):
-        return wait.at_ns, wait.coroutine.id
+    def _armed(found):
+        return sorted((w for w in found if w.at_ns is not None), key=lambda w: (w.at_ns, w.coroutine.id))
+
+    def json(self, s, types, env, found, problems):
+        return [{"id": w.coroutine.id, "at_ns": w.at_ns, "kind": w.kind} for w in self._armed(found)]
 
     @staticmethod
-    def json(s, found):
-        return {"now_ns": _now_ns(), "timers": [
-            {"id": w.coroutine.id, "at_ns": w.at_ns, "kind": w.kind} for w in found]}
+    def more_json():
+        return {"now_ns": _now_ns()}
 
-    @staticmethod
-    def lines(env, found, where):
-        return viewformat.timers(env, found, _set_note(env, len(found)), _now_ns(), where, commands.width())
+    def lines(self, s, types, env, found, problems, where):
+        armed = self._armed(found)
+        now_ns = _in_thread(env, _thread_now_ns)
+        return viewformat.timers(env, armed, _set_note(env, len(armed)), now_ns, where, commands.width())
+
+
+def _thread_now_ns():
+    """The time on the selected thread's clock; None: it has one of its own."""
+    return None if dwarf.per_thread("clock.c", "thread_clock") else _now_ns()
 
 
 def _now_ns():
@@ -205,7 +219,7 @@ def _set_note(env, n_found):
     """The kind of the thread's set; and whether it has more timers than were found."""
     def read():
         timers = dwarf.per_thread("timer.c", "thread_timers")
-        return timers and (timers["kind"]["name"].string(), int(timers["n"]))
+        return (timers["kind"]["name"].string(), int(timers["n"])) if timers is not None else None
     found = _in_thread(env, read)
     if not found:
         return ""
@@ -221,43 +235,45 @@ Usage: co-fds [-json]
   wants  events as poll(2) has them: IN, OUT, PRI, ...
   told   what has happened since; its coroutine is ready, but has not run yet
   file   what the number means, if the program runs on this machine
-Found by what each coroutine waits in; that needs the library's debug information.
--json: "fds": [{"id", "fd", "events", "told", "is_waiting"}]. See help co-list.
+Found by what each coroutine waits in, and by the thread's records of descriptors. That needs
+the library's debug information.
+Without coroutine: a function of the library's is called (as for co_remote).
+-json: "fds": [{"id" (null: none), "fd", "events", "told", "is_waiting"}]. See help co-list.
 
 Example: (gdb) co-fds"""
 
     name = "co-fds"
 
-    @staticmethod
-    def concerns(wait):
-        return bool(wait.seats)
+    key = "fds"
 
     @staticmethod
-    def order(wait):
-        return wait.coroutine.id
+    def _all(s, types, env, found, problems):
+        """-> (the epoll set's number; None, what waits for no coroutine)."""
+        epoll = _in_thread(env, lambda: _place_and_fd(dwarf.per_thread("epoll.c", "thread_epoll")))
+        if not epoll or types.epoll is None:
+            return None, []
+        try:
+            seats = waits.watched(s.reader, s.layout, types, epoll[0], problems)
+        except model.Unreadable as error:
+            problems.append("the records of descriptors: %s" % error)
+            return epoll[1], []
+        return epoll[1], waits.give_seats(found, seats)
 
-    @staticmethod
-    def json(s, found):
-        return {"fds": [{"id": w.coroutine.id, "fd": seat.fd, "events": waits.events(seat.events),
-                         "told": waits.events(seat.told) if seat.told else None, "is_waiting": seat.is_waiting}
-                        for w in found for seat in w.seats]}
+    def json(self, s, types, env, found, problems):
+        _, others = self._all(s, types, env, found, problems)
+        return [{"id": co.id if co else None, "fd": seat.fd, "events": waits.events(seat.events),
+                 "told": waits.events(seat.told) if seat.told else None, "is_waiting": seat.is_waiting}
+                for co, seats in [(w.coroutine, w.seats) for w in found] + [(None, others)] for seat in seats]
 
-    @staticmethod
-    def lines(env, found, where):
-        n = sum(seat.is_waiting for w in found for seat in w.seats)
-        return viewformat.descriptors(env, found, _epoll_note(env, n), _file_of, where, commands.width())
+    def lines(self, s, types, env, found, problems, where):
+        fd, others = self._all(s, types, env, found, problems)
+        note = "" if fd is None else "; the epoll set is descriptor %d" % fd
+        return viewformat.descriptors(env, found, others, note, _file_of,
+                                      lambda seat: "(calls %s)" % s.names.code(seat.fire, True), where, commands.width())
 
 
-def _epoll_note(env, n_found):
-    def read():
-        epoll = dwarf.per_thread("epoll.c", "thread_epoll")
-        return epoll and (int(epoll["fd"]), int(epoll["n_waiters"]))
-    found = _in_thread(env, read)
-    if not found:
-        return ""
-    fd, n = found
-    more = "; %d more for the library itself" % (n - n_found) if n > n_found else ""
-    return " (epoll set: %d%s)" % (fd, more)
+def _place_and_fd(epoll):
+    return (int(epoll.address), int(epoll["fd"])) if epoll is not None else None
 
 
 def _file_of(fd):
