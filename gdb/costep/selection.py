@@ -82,6 +82,7 @@ def is_past_main(frame):
 def select(rd, co):
     """Select a suspended coroutine, and its innermost frame. Unwound: it has none."""
     drop()
+    _define_hooks()
     if co.state == "done":
         raise unwind.Unwound("%s is done: it has no frames" % co.label)
     if not co.has_begun:
@@ -288,6 +289,8 @@ def _before_down():
 
 
 def _define_hooks():
+    """When they are needed first. Not when the package is loaded: that may be by a shared
+    library, in the middle of `run`, and GDB's `define` would let it go on unattended."""
     for command, function in _HOOKS.items():
         try:
             gdb.execute("show user hook-" + command, to_string=True)
@@ -303,4 +306,3 @@ def register():
     handlers.connect("memory_changed", _on_write)
     handlers.on_reload(drop)
     CostepHook()
-    _define_hooks()

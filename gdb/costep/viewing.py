@@ -4,7 +4,7 @@ import contextlib
 
 import gdb
 
-from . import commands, format, model, reader, seams, selection, unwind
+from . import commands, format, model, printing, reader, seams, selection, unwind
 
 
 def _its_thread(co):
@@ -128,6 +128,7 @@ COMMANDS = (CoSelect, CoApply)
 
 
 def register():
+    printing.register()
     seams.register()
     for command in COMMANDS:
         command()
