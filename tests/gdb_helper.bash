@@ -35,7 +35,7 @@ debug() {
 		*) args+=(-ex "echo (gdb) $line\n" -ex "$line") ;;
 		esac
 	done
-	gdb -nx -q -batch -ex "set pagination off" -ex "set width 120" -ex "set debuginfod enabled off" \
+	gdb -nx -q -batch -iex "set auto-load python-scripts off" -ex "set pagination off" -ex "set width 120" -ex "set debuginfod enabled off" \
 		-ex "set may-call-functions off" -ex "source gdb/costep-gdb.py" "${args[@]}" "$@" 2>&1 </dev/null
 }
 

@@ -479,6 +479,7 @@ Usage: co-help"""
             lines.append("  %-38s %s" % (usage, command.__doc__.split("\n")[0]))
         return lines + [
             "  %-38s %s" % ("$co(ID), $co_self()", "A coroutine as a struct co *, as in: print $co(2)->name"),
+            "  %-38s %s" % ("layout co", "TUI with a window of the coroutines; a click selects one."),
             "  %-38s %s" % ('$co_reg(ID, "rsp")', "A register that it goes on with, as a number."),
             "", "ID is a coroutine's number in co-list, or its name. help COMMAND tells more, with an example.",
             "Lists take -json, too. Plain bt goes on through a coroutine's resumers to main."]
@@ -488,7 +489,7 @@ COMMANDS = (CoList, CoRegs, CoBt, CoStack, CoHelp)
 
 
 def register():
-    from . import viewing, views    # which need Command, above
+    from . import tui, viewing, views   # which need Command, above
     handlers.forget_old()
     unwind.register()
     selection.register()
@@ -496,3 +497,4 @@ def register():
         command()
     viewing.register()
     views.register()
+    tui.register()

@@ -194,3 +194,22 @@ def descriptors(env, found, others, note, file_of, calls, where, width):
     return [thread_head(env, "%d wait%s for %s%s" % (
         n, "s" if n == 1 else "", format.plural(len({row[0] for row in rows}), "descriptor"), note))] + format.table(
             header, rows, flexible=(4, 6, 7), width=width, right=(0, 3))
+
+
+# --- layout co ------------------------------------------------------------------------------------
+
+
+def window(snapshot, selected, where, width):
+    """-> (lines, {line: ID}). * on the processor, > selected by co ID."""
+    lines, ids = [], {}
+    for env in snapshot.envs:
+        lines.append(thread_head(env).replace(", selected", ""))
+        if env.note:
+            lines.append("  " + env.note)
+        rows = [("*" if co.cpu else ">" if selected and co.address == selected.address else "", str(co.id), co.name,
+                 "copied out" if co.stack.is_out else co.state, where(co)) for co in env.coroutines]
+        table = format.table(("", "id", "name", "state", "where"), rows, flexible=(2, 4), width=width, right=(1,))
+        for line, co in zip(table[1:], env.coroutines):
+            ids[len(lines)] = co.id
+            lines.append(line)
+    return lines + format.problems(snapshot), ids

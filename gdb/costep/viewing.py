@@ -66,13 +66,16 @@ Example: (gdb) co 2"""
             selection.drop()
             _its_thread(co)
             gdb.newest_frame().select()
-            return ["coroutine %s is on the processor: this is its thread" % co.label] + _frame()
+            return _show("coroutine %s is on the processor: this is its thread" % co.label)
         selection.select(s.reader, co)
-        return ["coroutine %s, %s" % (co.label, format.state(co))] + _frame()
+        return _show("coroutine %s, %s" % (co.label, format.state(co)))
 
 
-def _frame():
-    return gdb.execute("frame", to_string=True).rstrip("\n").split("\n")
+def _show(title):
+    """By GDB itself: with TUI, the line is shown in the source window."""
+    gdb.write(title + "\n")
+    gdb.execute("frame")
+    return []
 
 
 class CoApply(commands.Command):
