@@ -28,7 +28,7 @@ debug() {
 	while IFS= read -r line; do
 		case $line in
 		"") ;;
-		co-* | *'$co'*)
+		co-* | "co "* | *'$co'*)
 			args+=(-ex "set may-write-memory off" -ex "echo (gdb) $line\n" -ex "$line"
 				-ex "set may-write-memory on")
 			;;
