@@ -264,6 +264,7 @@ _HOOKS = {
     **dict.fromkeys(("step", "next", "stepi", "nexti", "until", "advance", "finish"), "step"),
     "down": "down",
 }
+_AFTER = {"down": "after-down"}
 
 
 class CostepHook(gdb.Command):
@@ -273,7 +274,7 @@ class CostepHook(gdb.Command):
         super().__init__("costep-hook", gdb.COMMAND_OBSCURE)
 
     def invoke(self, args, from_tty):
-        {"step": _before_step, "down": _before_down}[args]()
+        {"step": _before_step, "down": _before_down, "after-down": _after_down}[args]()
 
 
 def _before_step():
@@ -288,15 +289,24 @@ def _before_down():
         raise gdb.GdbError("Bottom (innermost) frame of coroutine %s selected; you cannot go down." % _now.co.label)
 
 
+def _after_down():
+    """down N may have gone there all the same."""
+    if is_hidden(gdb.selected_frame()):
+        frame = _first_frame()
+        frame.select()
+        gdb.write("(that is the thread itself; frame %d is the innermost of coroutine %s, and is selected)\n" % (
+            frame.level(), _now.co.label))
+
+
 def _define_hooks():
     """When they are needed first. Not when the package is loaded: that may be by a shared
     library, in the middle of `run`, and GDB's `define` would let it go on unattended."""
-    for command, function in _HOOKS.items():
+    hooks = [("hook-" + command, what) for command, what in _HOOKS.items()]
+    for name, what in hooks + [("hookpost-" + command, what) for command, what in _AFTER.items()]:
         try:
-            gdb.execute("show user hook-" + command, to_string=True)
+            gdb.execute("show user " + name, to_string=True)    # one of the user's own stays
         except gdb.error:
-            # (An alias would be silent; a hook of the user's own stays.)
-            gdb.execute("define hook-%s\ncostep-hook %s\nend" % (command, function), to_string=True)
+            gdb.execute("define %s\ncostep-hook %s\nend" % (name, what), to_string=True)
 
 
 def register():
