@@ -13,6 +13,7 @@ from gdb.FrameDecorator import FrameDecorator, SymValueWrapper
 
 from . import format, layout, model, reader, selection
 
+MAX_SEAMS = 200     # labelled in one bt; those after them keep their function's name
 _ENDS = ("co_has_no_resumer", "co_resumer_is_copied_out")
 
 
@@ -126,14 +127,16 @@ class _Filter:
 
 
 def _labelled(frames):
-    library = _Library()
+    library, n_seams = _Library(), 0
     for decorated in frames:
         frame = decorated.inferior_frame()
         if selection.is_hidden(frame):
             continue
         name = frame.name()
         if name == "__morestack":
-            text = library.text(frame)
+            # GDB finds a deep frame's rbx by way of all frames before it.
+            n_seams += 1
+            text = library.text(frame) if n_seams <= MAX_SEAMS else None
             yield _Seam(decorated, text) if text else _Readable(decorated)
         elif name in _ENDS:
             continue    # the seam before it has said it
