@@ -148,6 +148,9 @@ install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	ln -sf libcostep.so.0 "$(DESTDIR)$(PREFIX)/lib/libcostep.so"
 	install -d "$(DESTDIR)$(PREFIX)/lib/costep"
 	install -m 644 build/costep_hooks.o "$(DESTDIR)$(PREFIX)/lib/costep"
+	install -d "$(DESTDIR)$(PREFIX)/lib/costep/gdb/costep"
+	install -m 644 gdb/costep-gdb.py "$(DESTDIR)$(PREFIX)/lib/costep/gdb"
+	install -m 644 gdb/costep/*.py "$(DESTDIR)$(PREFIX)/lib/costep/gdb/costep"
 	printf '%s\n' 'prefix=$(PREFIX)' 'hooks=$${prefix}/lib/costep/costep_hooks.o' \
 	  'compat=$${prefix}/include/costep/compat' 'Name: costep' 'Description: stackful coroutines that can be looked at' \
 	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include/costep' 'Libs: -L$${prefix}/lib -lcostep' \

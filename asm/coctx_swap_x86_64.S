@@ -337,6 +337,8 @@ coctx_entry:
 	.quad	0
 .Lempty_stack:
 
+#include "gdb_script.h"
+
 	/* The stack need not be executable. Without this section the linker
 	 * would make the stack of the whole program so. */
 	.section .note.GNU-stack, "", @progbits

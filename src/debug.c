@@ -15,7 +15,7 @@ const struct co_debug_layout co_debug_layout __attribute__((used)) = {
 	.magic = "costep layout",
 	.version = CO_DEBUG_VERSION,
 	.n_states = CO_DEBUG_STATES,
-	.n_fields = 43,
+	.n_fields = 44,
 	.field_size = sizeof(struct co_debug_field),
 	.envs = &co_envs,
 	.states = {
@@ -71,5 +71,6 @@ const struct co_debug_layout co_debug_layout __attribute__((used)) = {
 		FIELD("env", struct co_env, all),
 		FIELD("env", struct co_env, in_envs),
 		FIELD("env", struct co_env, tid),
+		FIELD("env", struct co_env, inside),
 	},
 };

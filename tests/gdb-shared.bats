@@ -81,14 +81,15 @@ each() { # function: of every program
 
 @test "a backtrace goes on through resumers that are copied out; plain bt ends there by name" {
 	one() {
-		out=$({ in_bob; printf '%s\n' co-bt 'co-bt carol' 'co-bt 0' bt; } | debug "$1")
+		out=$({ in_bob; printf '%s\n' co-bt 'co-bt carol' 'co-bt 0' bt 'bt -no-filters'; } | debug "$1")
 		echo "$out"
 		no_fault "$out"
 		[ "$(answer co-bt <<<"$out" | own_frames)" = \
 			"stop_here $bobs -- bob dave dave_body -- dave carol; these bytes are copied out $carols" ]
 		[ "$(answer 'co-bt carol' <<<"$out" | own_frames)" = "$carols" ]
 		[ "$(answer bt <<<"$out" | own_frames)" = "stop_here $bobs dave_body" ]
-		answer bt <<<"$out" | tail -1 | grep -q ' in co_resumer_is_copied_out ('
+		answer bt <<<"$out" | tail -1 | grep -q -- '---- coroutine 4 "dave", resumed by 3 "carol", whose bytes are copied out: co-bt shows them ----'
+		answer 'bt -no-filters' <<<"$out" | tail -1 | grep -q ' in co_resumer_is_copied_out ('
 	}
 	each one
 }

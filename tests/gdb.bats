@@ -209,13 +209,13 @@ print \$co(77)"
 			run
 			tbreak *coctx_swap
 			continue
-			bt
+			bt -no-filters
 			continue
 			co-bt 2
 		EOT
 		)
 		echo "$out"
-		then=$(answer bt <<<"$out" | sed '/__morestack/,$d' | sed -nE 's/^#[0-9]+ +(0x[0-9a-f]+ in )?([a-z_]+) .*/\2/p' | grep -v '^coctx_swap$')
+		then=$(answer "bt -no-filters" <<<"$out" | sed '/__morestack/,$d' | sed -nE 's/^#[0-9]+ +(0x[0-9a-f]+ in )?([a-z_]+) .*/\2/p' | grep -v '^coctx_swap$')
 		now=$(answer 'co-bt 2' <<<"$out" | sed -nE 's/^#[0-9]+ +([a-z_]+).*/\1/p')
 		[ -n "$now" ] && [ "$then" = "$now" ]
 	done
@@ -460,14 +460,14 @@ looked() { sed -n '/^(gdb) co-list/,$p' | grep -v '^$' | normalise; }
 
 @test "co-guide shows a lesson step by step, all of it" {
 	out=$(printf '%s\n' "python import costep.guide; costep.guide.start('lessons/03-coroutine/gdb.txt')" \
-		co-guide "co-guide 99" "co-guide 7" co-guide "co-guide 1" co-guide co-guide co-guide co-guide co-guide co-guide |
+		co-guide "co-guide 99" "co-guide 9" co-guide "co-guide 1" co-guide co-guide co-guide co-guide co-guide co-guide co-guide co-guide |
 		debug)
 	echo "$out"
-	grep -q '^\[1/7\] You stand at the first switch' <<<"$out"
-	answer co-guide <<<"$out" | grep -q '^\[2/7\] A new coroutine'
-	answer "co-guide 99" <<<"$out" | grep -qx 'co-guide: there are steps 1 to 7'
+	grep -q '^\[1/9\] You stand at the first switch' <<<"$out"
+	answer co-guide <<<"$out" | grep -q '^\[2/9\] A new coroutine'
+	answer "co-guide 99" <<<"$out" | grep -qx 'co-guide: there are steps 1 to 9'
 	answer co-guide <<<"$out" | grep -qx 'co-guide: that was the last step; co-guide 1 begins again'
-	shown=$(sed -n '/^(gdb) co-guide 1$/,$p' <<<"$out" | grep -vE '^\(gdb\) co-guide|^Then type co-guide' | sed 's/^\[[0-9]*\/7\] //' | grep .)
+	shown=$(sed -n '/^(gdb) co-guide 1$/,$p' <<<"$out" | grep -vE '^\(gdb\) co-guide|^Then type co-guide' | sed 's/^\[[0-9]*\/9\] //' | grep .)
 	diff <(grep . lessons/03-coroutine/gdb.txt) <(echo "$shown")
 }
 

@@ -29,14 +29,15 @@ debug() {
 	while IFS= read -r line; do
 		case $line in
 		"") ;;
-		co-* | *'$co'*)
+		co-* | "co "* | *'$co'*)
 			args+=(-ex "set may-write-memory off" -ex "echo (gdb) $line\n" -ex "$line"
 				-ex "set may-write-memory on")
 			;;
 		*) args+=(-ex "echo (gdb) $line\n" -ex "$line") ;;
 		esac
 	done
-	gdb -nx -q -batch -iex "set debug-file-directory /nowhere" -ex "set pagination off" -ex "set width 120" -ex "set debuginfod enabled off" \
+	gdb -nx -q -batch -iex "set debug-file-directory /nowhere" -iex "set auto-load python-scripts off" \
+		 -ex "set pagination off" -ex "set width 120" -ex "set debuginfod enabled off" \
 		-ex "set may-call-functions off" -ex "source gdb/costep-gdb.py" "${args[@]}" "$@" 2>&1 </dev/null
 }
 

@@ -7,16 +7,31 @@ Read in this order; each file knows only those above it:
     model      memory -> dataclasses, through a reader (reader.py or a test's)
     meaning    what a number is: whose stack, which function, which role
     stackwords a stack, word by word
+    tree       who has resumed whom
+    savebuf    a save_buffer beside the slot
+    checks     what must hold
+    waits      who waits until when, and for which descriptors
+    arguments  a command's options
     format     dataclasses -> lines of text
     corefile   core files, read and written
     cothreads  coroutines as threads of a core
     maps       what is mapped where, from text
+    viewformat the same, for the files since tree
+    jsonout    dataclasses -> -json
     reader     the reader that asks GDB          -- from here on: import gdb
+    dwarf      where the fields of the higher layers' structs lie
+    handlers   of GDB's events
     unwind     frames of a suspended coroutine
     frames     GDB's frames -> dataclasses
+    selection  a coroutine that stays selected
+    seams      plain bt names where one stack ends
+    printing   how print shows the library's structs
     commands   co-list, co-regs, co-bt, co-stack, co-help
-    functions  $co(ID), $co_self()
+    viewing    co, co-apply
+    views      co-tree, co-savebuf, co-check, co-timers, co-fds
+    tui        layout co
     core_sources, core_command   co-core
+    functions  $co(ID), $co_self(), $co_reg(ID, REGISTER)
     guide      co-guide, in a lesson
 
 Nothing here calls a function of the program or writes its memory or

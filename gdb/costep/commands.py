@@ -4,15 +4,14 @@
 Each one takes a snapshot of the program's memory, makes lines of it and writes
 them. Whatever goes wrong becomes one line that says what to do.
 """
+import contextlib
 import itertools
 
 import gdb
 
-from . import format, frames, layout, meaning, model, reader, stackwords, unwind
-
-
-class Usage(Exception):
-    """The arguments make no sense; the text says which do."""
+from . import arguments, format, frames, handlers, jsonout, layout, meaning, model, reader, selection, stackwords
+from . import unwind, viewformat
+from .arguments import Usage, at_most_one
 
 
 class Session:
@@ -74,10 +73,19 @@ class Session:
 
 
 def one_argument(args):
-    words = gdb.string_to_argv(args)
-    if len(words) > 1:
-        raise Usage("one ID or name is enough, but there are %d words" % len(words))
-    return words[0] if words else None
+    return at_most_one(gdb.string_to_argv(args))
+
+
+def split(args, options):
+    return arguments.split(gdb.string_to_argv(args), options)
+
+
+def no_words(args, options):
+    """The options of a command that takes nothing else."""
+    words, found = split(args, options)
+    if words:
+        raise Usage("takes no arguments but %s" % ", ".join(options))
+    return found
 
 
 def width():
@@ -87,25 +95,35 @@ def width():
 class Command(gdb.Command):
     """Turns exceptions into one line; subclasses have a name and run()."""
 
+    known = []  # those that are registered, for co-help
+
     def __init__(self):
         super().__init__(self.name, gdb.COMMAND_STACK)
+        Command.known.append(self)
 
     def invoke(self, args, from_tty):
         try:
-            with reader.keep_selection():
+            with self.around():
                 lines = self.run(args)
         except (Usage, reader.NotReady, layout.LayoutError, model.Unreadable, unwind.Unwound, gdb.error) as error:
             raise gdb.GdbError("%s: %s" % (self.name, error))
         except Exception as error:  # a fault of ours must not look like one of the program
             raise gdb.GdbError("%s: a fault in this command (%s: %s); please report it"
                                % (self.name, type(error).__name__, error))
-        gdb.write("\n".join(lines) + "\n")
+        gdb.write("\n".join(lines) + "\n" if lines else "")
+
+    @staticmethod
+    @contextlib.contextmanager
+    def around():
+        """What the command may not change for the user: co ID's selection, thread, frame."""
+        with selection.paused(), reader.keep_selection():
+            yield
 
 
 class CoList(Command):
     """List the coroutines of all threads.
 
-Usage: co-list
+Usage: co-list [-json]
 
   *           stands on the processor: the stack pointer says so
   where       the call it is suspended in, outside the library
@@ -114,17 +132,28 @@ Usage: co-list
               how many are copied out, while another's are in its slot
   created at  the call of co_create
 
+-json, here and with other commands: one line with an object. "costep": 1, the number of
+the format; "command". Addresses and registers are texts, "0x...", other numbers numbers;
+what is not known is null. Here: "threads": [{"number", "lwp", "note", "is_selected",
+"coroutines": [{"id", "name", "state", "where", "resumed_by", "thread" (null: not on a
+processor), "used", "is_shared", "stack": {"lo", "hi", "guard_len", "save_buffer",
+"save_len"}, "context": {"address", "registers"}, ...}]}], "problems".
+
 Example: (gdb) co-list"""
 
     name = "co-list"
-    # Frames are walked only for those that have no blocked_at: who runs, and
-    # who has resumed another. In a very long chain the others go without.
-    MAX_WALKS = 64
 
     def run(self, args):
-        if args.strip():
+        words, options = split(args, {"-json": None})
+        if words:
             raise Usage("takes no arguments; co-bt ID, co-regs ID, co-stack ID tell more about one")
         s = Session()
+        if "-json" in options:
+            where = walked(s)
+            return jsonout.document(self.name, problems=s.snapshot.problems, threads=[dict(
+                jsonout.thread(env), coroutines=[jsonout.coroutine(
+                    s.snapshot, co, format.where_is(co, s.names, where)) for co in env.coroutines])
+                for env in s.snapshot.envs])
         if not s.layout.envs:
             return ["this program has no coroutines, only contexts: %s"
                     % (", ".join(name for name, _ in s.reader.contexts()) or "none that is a variable"),
@@ -132,28 +161,35 @@ Example: (gdb) co-list"""
         if not s.snapshot.envs:
             return ["no coroutines yet: a thread's first co_create makes its environment"] + \
                 format.problems(s.snapshot)
-        return format.coroutine_list(s.snapshot, s.names, self._where(s), width())
+        return format.coroutine_list(s.snapshot, s.names, walked(s), width())
 
-    def _where(self, s):
-        where = {}
-        for co in sorted(s.snapshot.all, key=lambda co: not co.cpu):
-            if not co.cpu and (co.state in ("new", "done") or co.blocked_at):
-                continue
-            if len(where) == self.MAX_WALKS:
-                break
-            try:
-                place = frames.user_place(co, s.reader)
-            except (gdb.error, unwind.Unwound):
-                continue
-            if place:
-                where[co.address] = place.short
-        return where
+
+# Frames are walked only for those that have no blocked_at: who runs, and
+# who has resumed another. In a very long chain the others go without.
+MAX_WALKS = 64
+
+
+def walked(s):
+    """Where they are, by address, of those whose frames must tell."""
+    where = {}
+    for co in sorted(s.snapshot.all, key=lambda co: not co.cpu):
+        if not co.cpu and (co.state in ("new", "done") or co.blocked_at):
+            continue
+        if len(where) == MAX_WALKS:
+            break
+        try:
+            place = frames.user_place(co, s.reader)
+        except (gdb.error, unwind.Unwound):
+            continue
+        if place:
+            where[co.address] = place.short
+    return where
 
 
 class CoRegs(Command):
     """Show registers and what they mean: saved ones, or the processor's.
 
-Usage: co-regs [ID | NAME]
+Usage: co-regs [ID | NAME] [-diff ID | -last] [-json]
 
 Without ID, whoever is on the processor. ID is a coroutine's number or name
 (co-list shows them), or a variable of type struct coctx.
@@ -165,14 +201,54 @@ Without ID, whoever is on the processor. ID is a coroutine's number or name
   caller-saved  lost across any call; the compiler has put what it needs on
                 the stack before calling, so a switch need not save it
 
-Example: (gdb) co-regs 2"""
+-diff ID: only what differs from that one's. -last: only what differs from the last time
+that these were shown (by co-regs in any form). -json: "of", "thread" (null: saved),
+"registers", "saved_at", and of -diff and -last "than" and "other". See help co-list.
+
+Example: (gdb) co-regs 2 -diff 3"""
 
     name = "co-regs"
+    last = {}   # what was shown last: whose -> registers
 
     def run(self, args):
-        arg = one_argument(args)
+        words, options = split(args, {"-diff": "an ID", "-last": None, "-json": None})
+        arg = at_most_one(words)
+        if "-diff" in options and "-last" in options:
+            raise Usage("-diff and -last exclude one another")
         s = Session()
         it = s.find(arg) if arg else s.snapshot.selected()
+        label, values, saved_at, thread = self._of(s, it, arg)
+        key = (gdb.selected_inferior().num, label)
+        before, self.last[key] = self.last.get(key), values
+        than, other = None, None
+        if "-diff" in options:
+            than, other, _, _ = self._of(s, s.find(options["-diff"]), options["-diff"])
+        elif "-last" in options:
+            than, other = "last time", before
+            if before is None and "-json" not in options:
+                return ["%s: not shown before; now they are remembered, and -last will tell what differs" % label]
+        if "-json" in options:
+            return jsonout.document(
+                self.name, of=label, thread=thread, registers=jsonout.registers(values), saved_at=jsonout.registers(saved_at),
+                than=than, other=jsonout.registers(other) if other else None)
+        if other:
+            if isinstance(it, model.Coroutine):
+                s.names.own = it
+            return viewformat.registers_diff("%s, other than %s:" % (label, than), (than, other), ("now" if before is other
+                                             else label, values), s.names, width())
+        return self._all(s, it, arg)
+
+    @staticmethod
+    def _of(s, it, arg):
+        """What it is called, its registers, where they are saved, its thread's number."""
+        if it is None:
+            return "thread %d" % s.cpu.number, s.cpu.registers, {}, s.cpu.number
+        if isinstance(it, model.Context):
+            return arg, it.registers, it.saved_at, None
+        return it.label, it.registers, it.context.saved_at, it.cpu.number if it.cpu else None
+
+    @staticmethod
+    def _all(s, it, arg):
         if it is None:
             return format.registers("thread %d, the processor's registers:" % s.cpu.number, s.cpu.registers, {},
                                     s.names, is_live=True, width=width())
@@ -201,19 +277,24 @@ def is_new(context, s):
 class CoBt(Command):
     """Backtrace of a coroutine, running or suspended, and of its resumers.
 
-Usage: co-bt [ID | NAME | all]
+Usage: co-bt [ID | NAME | all] [-json]
 
 Without ID, whoever is on the processor. Frames are numbered from #0. Where a
 coroutine ends, a line says who resumed it, and the resumer's frames follow.
-The numbers are not those of GDB's `frame N`.
+The numbers are not those of GDB's `frame N` (but see help co).
+-json: "backtraces": [{"id", "stacks": [{"id", "resumed_by", "frames": [{"function", "pc",
+"rsp", "rbp", "args", "file", "line", ...}], "problem"}]}]. See help co-list.
 
 Example: (gdb) co-bt 2"""
 
     name = "co-bt"
 
     def run(self, args):
-        arg = one_argument(args)
+        words, options = split(args, {"-json": None})
+        arg = at_most_one(words)
         s = Session()
+        if "-json" in options:
+            return self._json(s, arg)
         if arg == "all" and s.snapshot.all:
             lines = []
             for co in s.snapshot.all:
@@ -229,6 +310,31 @@ Example: (gdb) co-bt 2"""
                 return ["nothing has been saved in %s yet" % arg]
             return ["saved in %s:" % arg] + numbered(frames.of_context(it), [])
         return self._one(s, it)
+
+    def _json(self, s, arg):
+        it = s.find(arg) if arg and arg != "all" else s.snapshot.selected()
+        if arg != "all" and not isinstance(it, model.Coroutine):
+            raise Usage("-json is for coroutines; this is none")
+        return jsonout.document(self.name, backtraces=[
+            {"id": co.id, "stacks": self._stacks(s, co)} for co in (s.snapshot.all if arg == "all" else [it])])
+
+    def _stacks(self, s, co):
+        stacks, seen = [], set()
+        while co is not None and co.address not in seen:
+            seen.add(co.address)
+            resumer = None if co.is_main else s.snapshot.resumer_of(co)
+            stack = {"id": co.id, "name": co.name, "resumed_by": resumer.id if resumer else None, "frames": [],
+                     "problem": None}
+            stacks.append(stack)
+            try:
+                if model.stack_is_lost(s.reader, co):
+                    raise unwind.Unwound(format.lost_stack(co))
+                if co.has_begun and (co.state != "done" or co.cpu):
+                    stack["frames"] = [f for f in frames.of(s.reader, co) if not f.is_end]
+            except (gdb.error, unwind.Unwound) as error:
+                stack["problem"] = str(error)
+            co = resumer
+        return stacks
 
     def _copier(self, s, env):
         """Its own frames, up to its trampoline, and those of whom its link leads to."""
@@ -376,19 +482,28 @@ Usage: co-help"""
 
     def run(self, args):
         lines = ["Coroutines in GDB. Nothing here changes the program; all of it works on a core too.", ""]
-        for command in COMMANDS:
+        for command in Command.known:
             usage = next(line for line in command.__doc__.split("\n") if line.startswith("Usage: "))
-            lines.append("  %-34s %s" % (usage[len("Usage: "):], command.__doc__.split("\n")[0]))
+            usage = usage[len("Usage: "):].replace(" [-json]", "")
+            lines.append("  %-38s %s" % (usage, command.__doc__.split("\n")[0]))
         return lines + [
-            "  %-34s %s" % ("$co(ID), $co_self()", "A coroutine as a struct co *, as in: print $co(2)->name"),
+            "  %-38s %s" % ("$co(ID), $co_self()", "A coroutine as a struct co *, as in: print $co(2)->name"),
+            "  %-38s %s" % ("layout co", "TUI with a window of the coroutines; a click selects one."),
+            "  %-38s %s" % ('$co_reg(ID, "rsp")', "A register that it goes on with, as a number."),
             "", "ID is a coroutine's number in co-list, or its name. help COMMAND tells more, with an example.",
-            "Plain bt works too: inside a coroutine it goes on through its resumers to main."]
+            "Lists take -json, too. Plain bt goes on through a coroutine's resumers to main."]
 
 
 COMMANDS = (CoList, CoRegs, CoBt, CoStack, CoHelp)
 
 
 def register():
+    from . import tui, viewing, views   # which need Command, above
+    handlers.forget_old()
     unwind.register()
+    selection.register()
     for command in COMMANDS:
         command()
+    viewing.register()
+    views.register()
+    tui.register()

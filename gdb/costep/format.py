@@ -97,13 +97,13 @@ def _stack_used(co):
 
 def _list_row(snapshot, co, names, where):
     resumer = snapshot.resumer_of(co)
-    return ("*" if co.cpu else "", str(co.id), co.name, co.state, _where(co, names, where),
+    return ("*" if co.cpu else "", str(co.id), co.name, co.state, where_is(co, names, where),
             str(resumer.id) if resumer else "-", _stack_used(co),
             "-" if co.is_main else str(co.n_resumes),
             "-" if co.is_main else names.code(co.created_at))
 
 
-def _where(co, names, where):
+def where_is(co, names, where):
     if co.address in where:
         return where[co.address]
     if co.state == "done":
@@ -126,18 +126,17 @@ def registers(title, values, saved_at, names, is_live, is_new=False, width=WIDTH
     names.rsp = values.get("rsp", 0)
     rows = []
     for name in order:
-        value = values[name]
-        rows.append((name, _value(name, value), "%#x" % saved_at[name] if name in saved_at else "-",
-                     meaning.role(name, is_new), _meaning(name, value, names, is_live)))
+        rows.append((name, value(name, values[name]), "%#x" % saved_at[name] if name in saved_at else "-",
+                     meaning.role(name, is_new), _meaning(name, values[name], names, is_live)))
     header = ("", "value", "goes to" if is_live else "saved at", "role", "what it is")
     if not saved_at:
         header, rows = (header[:2] + header[3:], [row[:2] + row[3:] for row in rows])
     return [title] + table(header, rows, flexible=(len(header) - 1,), width=width)
 
 
-def _value(name, value):
+def value(name, number):
     digits = {"mxcsr": 8, "x87cw": 4}.get(name, 16)
-    return "0x%0*x" % (digits, value)
+    return "0x%0*x" % (digits, number)
 
 
 def _meaning(name, value, names, is_live):
@@ -172,6 +171,15 @@ def seam(co, resumer):
         out = "; these bytes are copied out" if resumer.stack.is_out else ""
         return "--- coroutine %s, resumed by %s%s ---" % (co.label, resumer.label, out)
     return "--- coroutine %s is %s: nobody has resumed it ---" % (co.label, co.state)
+
+
+def frame_seam(co, resumer):
+    """The same as the name of a frame in GDB's own bt."""
+    if not resumer:
+        return '---- coroutine %s, %s: nobody has resumed it ----' % (co.label, co.state)
+    by = "main" if resumer.is_main else resumer.label
+    out = ", whose bytes are copied out: co-bt shows them" if resumer.stack.is_out else ""
+    return "---- coroutine %s, resumed by %s%s ----" % (co.label, by, out)
 
 
 def lost_stack(co):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""$co(ID) and $co_self(): coroutines as values, for print and conditions."""
+"""$co(ID), $co_self(), $co_reg(ID, REGISTER): values, for print and conditions."""
 import gdb
 
-from . import commands, layout, model, reader
+from . import commands, layout, model, reader, selection
 
 
 def _value(co):
@@ -15,9 +15,16 @@ def _value(co):
 
 def _session():
     try:
-        return commands.Session()
+        with selection.paused():
+            return commands.Session()
     except (reader.NotReady, layout.LayoutError, model.Unreadable) as error:
         raise gdb.GdbError("$co: %s" % error)
+
+
+def _find(which):
+    """The coroutine or context that an argument, a number or a text, means."""
+    is_text = which.type.strip_typedefs().code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_PTR)
+    return _session().find(which.string() if is_text else str(int(which)))
 
 
 class Co(gdb.Function):
@@ -29,14 +36,35 @@ Example: (gdb) print $co(2)->state"""
         super().__init__("co")
 
     def invoke(self, which):
-        is_text = which.type.strip_typedefs().code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_PTR)
         try:
-            found = _session().find(which.string() if is_text else str(int(which)))
+            found = _find(which)
         except (commands.Usage, gdb.error) as error:
             raise gdb.GdbError("$co: %s" % error)
         if not isinstance(found, model.Coroutine):
             raise gdb.GdbError("$co: that is a context, not a coroutine: print it by its name")
         return _value(found)
+
+
+class CoReg(gdb.Function):
+    """$co_reg(ID, "rsp"): a register that the coroutine goes on with, as a number.
+
+Of one on a processor, the processor's. ID may be a name, or a context's, in quotes.
+
+Example: (gdb) x/8gx $co_reg(2, "rsp")"""
+
+    def __init__(self):
+        super().__init__("co_reg")
+
+    def invoke(self, which, register):
+        try:
+            name = register.string()
+            found = _find(which)
+        except (commands.Usage, gdb.error) as error:
+            raise gdb.GdbError("$co_reg: %s" % error)
+        registers = found.registers
+        if name not in registers:
+            raise gdb.GdbError("$co_reg: there is no register \"%s\"; there are: %s" % (name, ", ".join(registers)))
+        return gdb.Value(registers[name]).cast(gdb.lookup_type("unsigned long"))
 
 
 class CoSelf(gdb.Function):
@@ -56,4 +84,5 @@ Example: (gdb) break worker if $co_self() == $co(2)"""
 
 def register():
     Co()
+    CoReg()
     CoSelf()

@@ -118,6 +118,7 @@ class Coroutine:
     created_at: int
     blocked_at: int
     n_resumes: int
+    stack_at: int               # its struct co_stack
     is_main: bool = False
     cpu: Optional[Cpu] = None   # the thread that stands on its stack now
 
@@ -176,6 +177,7 @@ class Env:
     note: str = ""              # where the processor and `running` disagree
     is_stray: bool = False      # its thread's rsp is on the stack of none of them
     copier_link: Optional[int] = None   # see Snapshot.on_copier
+    is_inside: bool = False     # the running one is in a call of the library
 
 
 class Snapshot:
@@ -309,7 +311,7 @@ def read_coroutine(reader, layout, address, is_main=False):
         context=_context(layout, data, at, address + at), stack=_read_stack(reader, layout, get("co.stack")),
         link=get("co.link"), link_at=address + layout.offset("co.link"),
         resumer=get("co.resumer"), env=get("co.env"), fn=get("co.fn"),
-        created_at=get("co.created_at"), blocked_at=get("co.blocked_at"), n_resumes=get("co.n_resumes"),
+        created_at=get("co.created_at"), blocked_at=get("co.blocked_at"), n_resumes=get("co.n_resumes"), stack_at=get("co.stack"),
         is_main=is_main)
 
 
@@ -360,6 +362,8 @@ def walk_list(reader, layout, head, what, problems):
 def read_env(reader, layout, address, problems):
     data = reader.read(address, layout.sizeof("env"))
     env = Env(address, layout.get(data, 0, "env.tid"), layout.get(data, 0, "env.running"))
+    # (Programs of an older costep do not say.)
+    env.is_inside = "env.inside" in layout.fields and layout.get(data, 0, "env.inside") != 0
     env.coroutines.append(read_coroutine(reader, layout, address + layout.offset("env.main"), is_main=True))
     what = "the coroutines of thread %d (env->all)" % env.tid
     for node in walk_list(reader, layout, address + layout.offset("env.all"), what, problems):
@@ -373,6 +377,13 @@ def read_env(reader, layout, address, problems):
             problems.append("%s: %s at %#x says its environment is %s" % (what, co.label, at, _address(co.env)))
         env.coroutines.append(co)
     return env
+
+
+def environments(reader, layout):
+    """The addresses of all struct co_env that can be reached."""
+    if not layout.envs:
+        return []
+    return [node - layout.offset("env.in_envs") for node in walk_list(reader, layout, layout.envs, "", [])]
 
 
 def take_snapshot(reader, layout):

@@ -3,6 +3,7 @@
 
 One is made for each command, so nothing it remembers can be out of date.
 """
+import bisect
 import contextlib
 import os
 import re
@@ -28,6 +29,7 @@ class Reader:
         self._chunks = {}
         self._symbols = {}
         self._library_dirs = None
+        self._code = None
 
     # --- memory
 
@@ -128,6 +130,29 @@ class Reader:
             return meaning.Place(name, is_library=meaning.is_library_name(name))
         return meaning.Place(name, sal.symtab.filename, sal.line,
                              meaning.is_library_name(name) or self.is_library_file(sal.symtab))
+
+    def is_code(self, address):
+        """Does it lie in a section with code, of the program or of a library?"""
+        if self._code is None:
+            sections = gdb.execute("info files", to_string=True)
+            self._code = sorted((int(lo, 16), int(hi, 16)) for lo, hi, name in re.findall(
+                r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\.text|\.plt\S*|\.init|\.fini)\b", sections))
+        i = bisect.bisect_right(self._code, (address, 1 << 64))
+        return i > 0 and address < self._code[i - 1][1]
+
+    def resident(self, co):
+        """The address of the struct co that the slot of `co` notes as its resident;
+        None: its stack is not shared, or no debug information tells."""
+        symbol = gdb.lookup_global_symbol("co_alloc_sharestack")
+        try:
+            kind = gdb.lookup_type("struct member", symbol.symtab.static_block()).pointer()
+            stack = gdb.Value(co.stack_at).cast(gdb.lookup_type("unsigned long")).cast(kind)
+            if int(stack["stack"]["ops"]["enter"]) == 0:
+                return None     # a private one
+            resident = stack["slot"]["resident"]
+            return int(resident["exec"]) if resident else 0
+        except (gdb.error, AttributeError):
+            return None
 
     def is_library_file(self, symtab):
         """Is it in a directory that the library's own functions come from?"""

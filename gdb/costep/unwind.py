@@ -56,7 +56,7 @@ class _Steps(gdb.unwinder.Unwinder):
         if pending.level() == self.level:
             # An id below the frame that comes next, as a callee's would be.
             registers = self._moved(self.registers)
-            return _frame(pending, registers["rsp"] - 16, registers["rip"], registers)
+            return frame_info(pending, registers["rsp"] - 16, registers["rip"], registers)
         if self.stack is None:
             return None
         registers = {name: int(pending.read_register(name)) & _MASK for name in _SAVED}
@@ -69,7 +69,7 @@ class _Steps(gdb.unwinder.Unwinder):
             moved["rip"] = self.read_word(registers["rsp"] - 8)
             self.restarts[pending.level()] = moved
         # An id between its neighbours': the frame before ends at rsp, too.
-        return _frame(pending, registers["rsp"] + 1, registers["rip"], moved)
+        return frame_info(pending, registers["rsp"] + 1, registers["rip"], moved)
 
     def _moved(self, registers):
         if self.stack is None:
@@ -77,7 +77,7 @@ class _Steps(gdb.unwinder.Unwinder):
         return dict(registers, rsp=self.stack.to_buffer(registers["rsp"]), rbp=self.stack.to_buffer(registers["rbp"]))
 
 
-def _frame(pending, sp, pc, caller):
+def frame_info(pending, sp, pc, caller):
     info = pending.create_unwind_info(_FrameId(sp & _MASK, pc))
     for name in _SAVED:
         info.add_saved_register(name, gdb.Value(caller[name]))

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""co ID, co-apply: GDB's own commands in another coroutine."""
+import contextlib
+
+import gdb
+
+from . import commands, format, model, printing, reader, seams, selection, unwind
+
+
+def _its_thread(co):
+    for thread in gdb.selected_inferior().threads():
+        if thread.num == co.cpu.number:
+            thread.switch()
+
+
+class CoSelect(commands.Command):
+    """Select a coroutine: bt, up, down, frame, info locals, print work in it.
+
+Usage: co ID | NAME | off
+
+It stays selected until the program goes on (step and next go on where the thread
+stands), or until co off. One on a processor needs no more than its thread. GDB numbers
+its frames from #1: #0 is the thread itself, which bt does not show, but for
+bt -no-filters. If its stack is copied out, memory is read as the coroutine will find it:
+from its save_buffer. (To write there would change the bytes of whoever is in the slot.)
+
+Example: (gdb) co 2"""
+
+    name = "co"
+
+    @staticmethod
+    def around():
+        return contextlib.nullcontext()
+
+    def run(self, args):
+        arg = commands.one_argument(args)
+        if arg is None:
+            co = selection.selected()
+            return ["coroutine %s is selected; co off ends that" % co.label if co else
+                    "no coroutine is selected: GDB shows the thread itself"]
+        if arg == "off":
+            return self._off()
+        with self._paused():
+            s = commands.Session()
+            it = s.find(arg)
+        if isinstance(it, model.Context):
+            raise commands.Usage("%s is a context; co-bt %s shows its frames" % (arg, arg))
+        return self._select(s, it)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _paused():
+        with selection.paused(), reader.keep_selection():
+            yield
+
+    @staticmethod
+    def _off():
+        co = selection.drop()
+        if co is None:
+            raise commands.Usage("no coroutine is selected")
+        return ["coroutine %s is not selected any more: GDB shows the thread itself" % co.label]
+
+    @staticmethod
+    def _select(s, co):
+        if co.cpu:
+            selection.drop()
+            _its_thread(co)
+            gdb.newest_frame().select()
+            return _show("coroutine %s is on the processor: this is its thread" % co.label)
+        selection.select(s.reader, co)
+        return _show("coroutine %s, %s" % (co.label, format.state(co)))
+
+
+def _show(title):
+    """By GDB itself: with TUI, the line is shown in the source window."""
+    gdb.write(title + "\n")
+    gdb.execute("frame")
+    return []
+
+
+class CoApply(commands.Command):
+    """Run a GDB command in a coroutine, or in each that has frames.
+
+Usage: co-apply ID | NAME | all COMMAND
+
+What was selected is selected again afterwards. One that has no frames is named.
+
+Example: (gdb) co-apply all bt 3"""
+
+    name = "co-apply"
+
+    def run(self, args):
+        which, _, command = args.strip().partition(" ")
+        if not which or not command.strip():
+            raise commands.Usage("wants a coroutine and a command, as in: co-apply all bt")
+        s = commands.Session()
+        if which == "all":
+            chosen = s.snapshot.all
+            if not chosen:
+                raise commands.Usage("there are no coroutines")
+        else:
+            chosen = [s.find(which)]
+            if isinstance(chosen[0], model.Context):
+                raise commands.Usage("%s is a context, not a coroutine" % which)
+        # Written one by one: the user's command may write, too.
+        for i, co in enumerate(chosen):
+            gdb.write("%scoroutine %s, %s:\n" % ("\n" if i else "", co.label,
+                                                 "on the processor" if co.cpu else format.state(co)))
+            try:
+                self._one(s, co, command.strip())
+            except (gdb.error, unwind.Unwound) as error:
+                if which != "all":
+                    raise
+                gdb.write("(%s)\n" % error)
+        return []
+
+    @staticmethod
+    def _one(s, co, command):
+        if co.cpu:
+            with reader.keep_selection():
+                _its_thread(co)
+                gdb.newest_frame().select()
+                gdb.execute(command)
+            return
+        with reader.keep_selection():
+            with selection.only(s.reader, co):
+                gdb.execute(command)
+
+
+COMMANDS = (CoSelect, CoApply)
+
+
+def register():
+    printing.register()
+    seams.register()
+    for command in COMMANDS:
+        command()
