@@ -23,7 +23,8 @@ def _load():
         del sys.modules[name]
     import costep.commands
     import costep.functions
-    costep.commands.register()
+    import costep.stepping
+    costep.commands.register(costep.stepping.COMMANDS)
     costep.functions.register()
 
 

@@ -8,11 +8,15 @@ Read in this order; each file knows only those above it:
     meaning    what a number is: whose stack, which function, which role
     stackwords a stack, word by word
     format     dataclasses -> lines of text
+    who        who runs on a thread, by a few reads
     reader     the reader that asks GDB          -- from here on: import gdb
     unwind     frames of a suspended coroutine
     frames     GDB's frames -> dataclasses
     commands   co-list, co-regs, co-bt, co-stack, co-help
     functions  $co(ID), $co_self()
+    stops      let the program run, and why it stopped
+    stepper    GDB's stepping, that stays with a coroutine
+    stepping   co-next, co-step, co-finish
     guide      co-guide, in a lesson
 
 Nothing here calls a function of the program or writes its memory or

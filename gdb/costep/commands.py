@@ -4,6 +4,7 @@
 Each one takes a snapshot of the program's memory, makes lines of it and writes
 them. Whatever goes wrong becomes one line that says what to do.
 """
+import contextlib
 import itertools
 
 import gdb
@@ -80,19 +81,22 @@ def width():
 class Command(gdb.Command):
     """Turns exceptions into one line; subclasses have a name and run()."""
 
+    keeps_selection = True  # of thread and frame
+
     def __init__(self):
         super().__init__(self.name, gdb.COMMAND_STACK)
 
     def invoke(self, args, from_tty):
         try:
-            with reader.keep_selection():
+            with reader.keep_selection() if self.keeps_selection else contextlib.nullcontext():
                 lines = self.run(args)
         except (Usage, reader.NotReady, layout.LayoutError, model.Unreadable, unwind.Unwound, gdb.error) as error:
             raise gdb.GdbError("%s: %s" % (self.name, error))
         except Exception as error:  # a fault of ours must not look like one of the program
             raise gdb.GdbError("%s: a fault in this command (%s: %s); please report it"
                                % (self.name, type(error).__name__, error))
-        gdb.write("\n".join(lines) + "\n")
+        if lines:
+            gdb.write("\n".join(lines) + "\n")
 
 
 class CoList(Command):
@@ -376,10 +380,12 @@ Usage: co-help"""
             "Plain bt works too: inside a coroutine it goes on through its resumers to main."]
 
 
-COMMANDS = (CoList, CoRegs, CoBt, CoStack, CoHelp)
+COMMANDS = [CoList, CoRegs, CoBt, CoStack, CoHelp]
 
 
-def register():
+def register(more=()):
+    """`more`: commands of files that use this one."""
     unwind.register()
+    COMMANDS[-1:-1] = more
     for command in COMMANDS:
         command()

@@ -58,22 +58,31 @@ def unlisted(snapshot, env, rd):
 def user_place(co, rd):
     """The innermost function of `co` that is neither this library's nor
     libc's, as a Place; None: there is none."""
+    found = user_frame(co, rd)
+    return found[0] if found else None
+
+
+def user_frame(co, rd):
+    """The same, with where it goes on: (Place, pc, rsp); None."""
+    def told(frame, place):
+        return place, frame.pc(), co.stack.to_stack(_register(frame, "rsp"))
+
     def find(frame):
         unnamed = libc = None   # a stripped program's frame; a frame of libc
         for frame in itertools.islice(_real(frame), 64):
-            if _is_seam(frame, co):
+            if is_seam(frame, co):
                 break
             place = _place(frame, rd)
             if _is_libc(frame.pc()):
-                libc = libc or place
+                libc = libc or told(frame, place)
                 if unnamed:
                     break
             elif place.is_library:
                 unnamed = None  # the one without a name before it was the library's too
             elif frame.name():
-                return unnamed or place
+                return unnamed or told(frame, place)
             else:
-                unnamed = unnamed or place
+                unnamed = unnamed or told(frame, place)
         return unnamed or libc
 
     if co.cpu:
@@ -137,7 +146,7 @@ def _collect(frame, co, through_seams=False, rd=None):
     ends = False
     saved = _Saved(co.stack, rd) if rd and co.stack.is_out else None
     for frame in itertools.islice(_real(frame), MAX_FRAMES):
-        is_seam = _is_seam(frame, co)
+        is_seam = is_seam(frame, co)
         if is_seam and through_seams and frame.name() == "__morestack":
             found.append(_make(frame, False, saved))
             found[-1].is_seam = True
@@ -195,7 +204,7 @@ class _Saved:
         return '"%s"%s' % (shown, "" if end else "...")
 
 
-def _is_seam(frame, co):
+def is_seam(frame, co):
     """Is it the entry trampoline, where `co` ends? Its name says so; in a
     stripped program, that nothing is on the stack and rbx leads to the link."""
     name = frame.name()

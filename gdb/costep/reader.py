@@ -125,10 +125,13 @@ class Reader:
 
     def is_library_file(self, symtab):
         """Is it in a directory that the library's own functions come from?"""
+        return os.path.dirname(symtab.fullname()) in self.library_dirs()
+
+    def library_dirs(self):
         if self._library_dirs is None:
             symbols = [gdb.lookup_global_symbol(name) for name in ("co_resume", "coctx_make")]
             self._library_dirs = {os.path.dirname(s.symtab.fullname()) for s in symbols if s and s.symtab}
-        return os.path.dirname(symtab.fullname()) in self._library_dirs
+        return self._library_dirs
 
     def array_end(self, address):
         """One past the array variable that `address` lies in, or ends: where
