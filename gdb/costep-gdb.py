@@ -24,7 +24,8 @@ def _load():
     import costep.commands
     import costep.functions
     import costep.stepping
-    costep.commands.register(costep.stepping.COMMANDS)
+    import costep.switch
+    costep.commands.register(costep.stepping.COMMANDS + costep.switch.COMMANDS)
     costep.functions.register()
 
 

@@ -9,6 +9,7 @@ Read in this order; each file knows only those above it:
     stackwords a stack, word by word
     format     dataclasses -> lines of text
     who        who runs on a thread, by a few reads
+    swapsteps  one instruction of a switch -> a line
     reader     the reader that asks GDB          -- from here on: import gdb
     unwind     frames of a suspended coroutine
     frames     GDB's frames -> dataclasses
@@ -17,6 +18,7 @@ Read in this order; each file knows only those above it:
     stops      let the program run, and why it stopped
     stepper    GDB's stepping, that stays with a coroutine
     stepping   co-next, co-step, co-finish
+    switch     co-switch
     guide      co-guide, in a lesson
 
 Nothing here calls a function of the program or writes its memory or

@@ -17,7 +17,12 @@ DEEPEST = 100000
 
 
 class Left(Exception):
-    """The stepping is over before its time; the text is one line, or none."""
+    """The stepping is over before its time; the text is one line, or none. `is_stopped`:
+    GDB has not told where."""
+
+    def __init__(self, text, is_stopped=False):
+        super().__init__(text)
+        self.is_stopped = is_stopped
 
 
 class Stepper:
@@ -34,7 +39,7 @@ class Stepper:
         self.asker = None
         try:
             rd = reader.Reader()
-            self.asker = who.Asker(_Memory(), reader.find_layout(rd))
+            self.asker = who.Asker(Memory(), reader.find_layout(rd))
         except (reader.NotReady, layout.LayoutError):
             pass        # a program without the library: then nobody ever leaves
         self.swap = None
@@ -97,7 +102,8 @@ class Stepper:
             stop = self.run("continue", back, *(gone + list(more)))
         for one in stop.ours:
             if one in gone:
-                raise Left("%s: %s does not come back: this is its %s" % (self.name, self.label(it), one.function))
+                raise Left("%s: %s does not come back: this is its %s"
+                           % (self.name, self.label(it), one.function), is_stopped=True)
         return stop.ours
 
     # --- a line, over switches --------------------------------------------------------
@@ -222,7 +228,7 @@ class quiet_swap:
             self.swap.enabled = True
 
 
-class _Memory:
+class Memory:
     """A reader for few and small reads, of memory as it is now."""
 
     def read(self, address, length):

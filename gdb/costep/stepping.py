@@ -24,7 +24,7 @@ class Running(commands.Command):
                     gdb.write("".join(line + "\n" for line in lines))
             return lines
         except stepper.Left as left:
-            return [str(left)] if str(left) else []
+            return ended_early(left)
         finally:
             machine.close()
 
@@ -39,6 +39,10 @@ class Running(commands.Command):
         if n < 1:
             raise commands.Usage("how often? a number from 1 on, not %s" % args.strip())
         return n
+
+
+def ended_early(left):
+    return ([str(left)] if str(left) else []) + (stepper.where() if left.is_stopped else [])
 
 
 class CoNext(Running):
@@ -96,7 +100,7 @@ Example: (gdb) co-finish"""
         try:
             return self.finish(machine, count)
         except stepper.Left as left:
-            return [str(left)] if str(left) else []
+            return ended_early(left)
         finally:
             machine.close()
 

@@ -19,10 +19,11 @@ SWAP = "coctx_swap"
 @dataclass
 class Stop:
     """Why. `ours`: those of our breakpoints that wanted it. `is_step`: a stepping
-    command came to its end. Else it is the program's or the user's business."""
+    command came to its end. Else it is the program's or the user's business: `cause`."""
     ours: List = field(default_factory=list)
     is_step: bool = False
     is_exit: bool = False
+    cause: str = ""
 
 
 class Break(gdb.Breakpoint):
@@ -120,13 +121,17 @@ def run(command, thread, ours=()):
         return Stop(is_exit=True)
     event = events[-1] if events else None
     if gdb.selected_thread().ptid != thread.ptid:
-        return Stop()
+        return Stop(cause="thread %d has stopped" % gdb.selected_thread().num)
     if isinstance(event, gdb.BreakpointEvent):
         others = [b for b in event.breakpoints
                   if b.is_valid() and b.number > 0 and b.hit_count != counts.get(b.number, 0)]
-        return Stop() if others else Stop(ours=[b for b in ours if b.is_hit])
-    if event is None or isinstance(event, gdb.SignalEvent):
-        return Stop()
+        if others:
+            return Stop(cause="breakpoint %s" % ", ".join(str(b.number) for b in others))
+        return Stop(ours=[b for b in ours if b.is_hit])
+    if isinstance(event, gdb.SignalEvent):
+        return Stop(cause="signal %s" % event.stop_signal)
+    if event is None:
+        return Stop(cause="the program has stopped")
     return Stop(is_step=command.split()[0] not in ("continue",))
 
 
