@@ -23,10 +23,12 @@ def _load():
         del sys.modules[name]
     import costep.commands
     import costep.functions
+    import costep.breaks
     import costep.stepping
     import costep.switch
-    costep.commands.register(costep.stepping.COMMANDS + costep.switch.COMMANDS)
+    costep.commands.register(costep.stepping.COMMANDS + costep.switch.COMMANDS + costep.breaks.COMMANDS)
     costep.functions.register()
+    costep.breaks.register()
 
 
 if _version() < (12, 1):

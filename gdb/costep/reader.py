@@ -239,6 +239,11 @@ def find_layout(reader):
         raise NotReady("the program is not running yet: type `run` (or `core-file CORE` for a core)")
     if gdb.selected_thread().is_running():
         raise NotReady("the program is running: stop it first (Ctrl-C, or `interrupt`)")
+    return layout_of_program(reader)
+
+
+def layout_of_program(reader):
+    """The same, for conditions: to them, their thread seems to be running."""
     address = _address_of("co_debug_layout") or _search_magic()
     if address:
         return layout.from_table(reader, address)

@@ -57,15 +57,9 @@ class Stepper:
         return self.asker.env_of(self.thread.ptid[1] or self.thread.ptid[0]) if self.asker else 0
 
     def here(self):
-        """The coroutine on the processor, cheaply; None."""
+        """The coroutine on the processor; None: it is none."""
         env = self.env()
-        if not env:
-            return None
-        found = self.asker.on_processor(env, stops.register("rsp"))
-        if found is None:
-            co = commands.Session().snapshot.selected()
-            found = self.asker.at(co.address) if co else None
-        return found
+        return self.asker.on_processor(env, stops.register("rsp")) if env else None
 
     def leaver(self):
         """At a swap: who leaves; None: a bare context, or the copier."""

@@ -90,23 +90,21 @@ class Asker:
             return False
 
     def on_processor(self, env, rsp):
-        """Who stands on the processor of that thread; None: only a Snapshot can tell.
-        In the middle of a switch the stack pointer decides, not `running`."""
+        """Who stands on the processor of that thread, as a Snapshot says: in the middle of a
+        switch the stack pointer decides, not `running`. O(1) but then. (On the copier of a
+        shared stack: whom it copies for.) None: memory is damaged."""
         try:
             address = self._number(env, "env.running")
             co = model.read_coroutine(self.reader, self.layout, address,
                                       address == env + self.layout.offset("env.main"))
+            # One that begins on a slot: perhaps another still stands there.
+            may_begin = not co.stack.save_buffer and co.context.registers["rsp"] == co.stack.hi & ~15
+            if not co.stack.holds_rsp(rsp) or co.stack.is_out or may_begin:
+                everybody = model.Snapshot(self.layout, [model.read_env(self.reader, self.layout, env, [])], [], [])
+                co = everybody.owner_of_rsp(rsp) or co
         except model.Unreadable:
             return None
-        if co.is_main and not co.stack.hi:
-            # Nobody knows the bounds of this stack.
-            return None
-        if not co.stack.holds_rsp(rsp) or co.stack.is_out:
-            return None
-        if co.stack.save_buffer == 0 and co.context.registers["rsp"] == co.stack.hi & ~15:
-            # On its way to a slot, for the first time? Another may still stand there.
-            return None
-        return Who(env, address, co.id, co.name, co.state)
+        return Who(env, co.address, co.id, co.name, co.state)
 
     def leaving(self, env, context):
         """At the entry of coctx_swap, whose first argument is `context`: who leaves; None: it
