@@ -26,7 +26,9 @@ def _load():
     import costep.breaks
     import costep.stepping
     import costep.switch
-    costep.commands.register(costep.stepping.COMMANDS + costep.switch.COMMANDS + costep.breaks.COMMANDS)
+    import costep.viz
+    costep.commands.register(costep.stepping.COMMANDS + costep.switch.COMMANDS + costep.breaks.COMMANDS
+                             + costep.viz.COMMANDS)
     costep.functions.register()
     costep.breaks.register()
 

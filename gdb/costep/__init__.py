@@ -10,6 +10,8 @@ Read in this order; each file knows only those above it:
     format     dataclasses -> lines of text
     who        who runs on a thread, by a few reads
     swapsteps  one instruction of a switch -> a line
+    trace      a trace file for coviz, of one state
+    picture    what of memory belongs into it
     reader     the reader that asks GDB          -- from here on: import gdb
     unwind     frames of a suspended coroutine
     frames     GDB's frames -> dataclasses
@@ -19,6 +21,8 @@ Read in this order; each file knows only those above it:
     stepper    GDB's stepping, that stays with a coroutine
     stepping   co-next, co-step, co-finish
     switch     co-switch
+    breaks     co-break, co-catch, $co_is()
+    viz        co-viz
     guide      co-guide, in a lesson
 
 Nothing here calls a function of the program or writes its memory or
