@@ -22,15 +22,15 @@ def _load():
     for name in [n for n in sys.modules if n == "costep" or n.startswith("costep.")]:
         del sys.modules[name]
     import costep.commands
-    import costep.functions
     import costep.breaks
+    import costep.functions
     import costep.stepping
     import costep.switch
     import costep.viz
-    costep.commands.register(costep.stepping.COMMANDS + costep.switch.COMMANDS + costep.breaks.COMMANDS
-                             + costep.viz.COMMANDS)
+    costep.commands.register()
     costep.functions.register()
-    costep.breaks.register()
+    for part in (costep.stepping, costep.switch, costep.breaks, costep.viz):
+        part.register()
 
 
 if _version() < (12, 1):

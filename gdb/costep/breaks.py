@@ -239,10 +239,8 @@ def listed():
             for b in rows] or ["nothing is caught; as in: co-catch switch any 2"]
 
 
-COMMANDS = (CoBreak, CoCatch)
-
-
 def register():
-    CoIs()
+    for command in (CoBreak, CoCatch, CoIs):
+        command()
     for event in (gdb.events.exited, gdb.events.new_objfile, gdb.events.clear_objfiles):
         event.connect(program.forget)

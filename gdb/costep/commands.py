@@ -81,22 +81,29 @@ def width():
 class Command(gdb.Command):
     """Turns exceptions into one line; subclasses have a name and run()."""
 
-    keeps_selection = True  # of thread and frame
+    known = []  # those that are registered, for co-help
 
     def __init__(self):
         super().__init__(self.name, gdb.COMMAND_STACK)
+        Command.known.append(self)
 
     def invoke(self, args, from_tty):
         try:
-            with reader.keep_selection() if self.keeps_selection else contextlib.nullcontext():
+            with self.around():
                 lines = self.run(args)
         except (Usage, reader.NotReady, layout.LayoutError, model.Unreadable, unwind.Unwound, gdb.error) as error:
             raise gdb.GdbError("%s: %s" % (self.name, error))
         except Exception as error:  # a fault of ours must not look like one of the program
             raise gdb.GdbError("%s: a fault in this command (%s: %s); please report it"
                                % (self.name, type(error).__name__, error))
-        if lines:
-            gdb.write("\n".join(lines) + "\n")
+        gdb.write("\n".join(lines) + "\n" if lines else "")
+
+    @staticmethod
+    @contextlib.contextmanager
+    def around():
+        """What the command may not change for the user: thread, frame."""
+        with reader.keep_selection():
+            yield
 
 
 class CoList(Command):
@@ -371,7 +378,7 @@ Usage: co-help"""
 
     def run(self, args):
         lines = ["Coroutines in GDB. Nothing here changes the program; all of it works on a core too.", ""]
-        for command in COMMANDS:
+        for command in Command.known:
             usage = next(line for line in command.__doc__.split("\n") if line.startswith("Usage: "))
             lines.append("  %-34s %s" % (usage[len("Usage: "):], command.__doc__.split("\n")[0]))
         return lines + [
@@ -380,12 +387,10 @@ Usage: co-help"""
             "Plain bt works too: inside a coroutine it goes on through its resumers to main."]
 
 
-COMMANDS = [CoList, CoRegs, CoBt, CoStack, CoHelp]
+COMMANDS = (CoList, CoRegs, CoBt, CoStack, CoHelp)
 
 
-def register(more=()):
-    """`more`: commands of files that use this one."""
+def register():
     unwind.register()
-    COMMANDS[-1:-1] = more
     for command in COMMANDS:
         command()

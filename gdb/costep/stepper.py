@@ -96,8 +96,8 @@ class Stepper:
             stop = self.run("continue", back, *(gone + list(more)))
         for one in stop.ours:
             if one in gone:
-                raise Left("%s: %s does not come back: this is its %s"
-                           % (self.name, self.label(it), one.function), is_stopped=True)
+                raise Left("%s: %s does not come back: here is its %s\n%s"
+                           % (self.name, self.label(it), one.function, "\n".join(where(caller=True))))
         return stop.ours
 
     # --- a line, over switches --------------------------------------------------------
@@ -272,7 +272,13 @@ def real(frame):
     return frame
 
 
-def where():
-    """As GDB tells of a stop elsewhere: function and line."""
-    gdb.newest_frame().select()
-    return gdb.execute("frame", to_string=True).rstrip("\n").split("\n")
+def where(caller=False):
+    """As GDB tells of a stop elsewhere: function and line. `caller`: of frame 1."""
+    newest = gdb.newest_frame()
+    if caller and newest.older() is not None:
+        newest.older().select()
+    else:
+        newest.select()
+    text = gdb.execute("frame", to_string=True)
+    newest.select()
+    return text.rstrip("\n").split("\n")

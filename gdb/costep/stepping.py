@@ -12,7 +12,9 @@ class Running(commands.Command):
     """A command that lets the program run: what is selected afterwards is where it
     has stopped. Returns the lines of step(), once for each count."""
 
-    keeps_selection = False
+    @staticmethod
+    def around():
+        return contextlib.nullcontext()
 
     def run(self, args):
         count = self.count(args)
@@ -181,4 +183,6 @@ def value_returned(kind):
         return []
 
 
-COMMANDS = (CoNext, CoStep, CoFinish)
+def register():
+    for command in (CoNext, CoStep, CoFinish):
+        command()

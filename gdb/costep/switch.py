@@ -241,4 +241,5 @@ def quiet():
             gdb.execute("set suppress-cli-notifications %s" % ("on" if before else "off"))
 
 
-COMMANDS = (CoSwitch,)
+def register():
+    CoSwitch()

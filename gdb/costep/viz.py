@@ -117,4 +117,5 @@ def main_hi(s, env):
     return (last[0].rsp if last else found.rsp + 4096) + picture.ABOVE_MAIN
 
 
-COMMANDS = (CoViz,)
+def register():
+    CoViz()
