@@ -70,7 +70,7 @@ def user_frame(co, rd):
     def find(frame):
         unnamed = libc = None   # a stripped program's frame; a frame of libc
         for frame in itertools.islice(_real(frame), 64):
-            if is_seam(frame, co):
+            if _is_seam(frame, co):
                 break
             place = _place(frame, rd)
             if _is_libc(frame.pc()):
@@ -146,7 +146,7 @@ def _collect(frame, co, through_seams=False, rd=None):
     ends = False
     saved = _Saved(co.stack, rd) if rd and co.stack.is_out else None
     for frame in itertools.islice(_real(frame), MAX_FRAMES):
-        is_seam = is_seam(frame, co)
+        is_seam = _is_seam(frame, co)
         if is_seam and through_seams and frame.name() == "__morestack":
             found.append(_make(frame, False, saved))
             found[-1].is_seam = True
@@ -204,7 +204,7 @@ class _Saved:
         return '"%s"%s' % (shown, "" if end else "...")
 
 
-def is_seam(frame, co):
+def _is_seam(frame, co):
     """Is it the entry trampoline, where `co` ends? Its name says so; in a
     stripped program, that nothing is on the stack and rbx leads to the link."""
     name = frame.name()
@@ -214,6 +214,9 @@ def is_seam(frame, co):
         return False
     rsp = co.stack.to_stack(_register(frame, "rsp"))
     return rsp == co.stack.hi & ~15 and _register(frame, "rbx") == co.link_at
+
+
+at_seam = _is_seam  # for stepper.py
 
 
 def _register(frame, name):

@@ -44,7 +44,8 @@ def of_coroutines(reader, layout, env, cpu, main_hi):
     """(Words, executions, swap) of the environment of the thread that is `cpu`.
     `main_hi`: where main's stack ends for a reader; 0: unknown."""
     words = Words(reader)
-    words.add(layout.envs, layout.envs + layout.sizeof("list"))
+    for name in ("list.prev", "list.next"):
+        words.add(layout.envs + layout.offset(name), layout.envs + layout.offset(name) + 8)
     for node in model.walk_list(reader, layout, layout.envs, "co_envs", []):
         at = node - layout.offset("env.in_envs")
         words.add(at, at + layout.sizeof("env"))

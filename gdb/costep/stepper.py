@@ -251,7 +251,7 @@ def chain(co, limit, frame=None):
 
 
 def is_seam(frame, co):
-    return frame is not None and frames.is_seam(frame, co)
+    return frame is not None and frames.at_seam(frame, co)
 
 
 def is_library(frame):

@@ -8,7 +8,7 @@ import tempfile
 
 import gdb
 
-from . import commands, picture, stops, trace
+from . import commands, frames, picture, stops, trace, unwind
 
 TABLE_LEN = 2176    # of a struct co_debug_layout, src/debug.h
 
@@ -103,18 +103,15 @@ def maps():
 
 def main_hi(s, env):
     """Where the stack of main ends for a reader: a little above its own frame. 0: unknown."""
-    found = None
     main = env.coroutines[0] if env else None
     try:
-        from . import frames
-        all_frames = frames.of(s.reader, main) if main else frames.of_thread(True)
-        found = next((f for f in all_frames if f.function == "main"), None)
-    except Exception:   # no frames: then the whole stack
-        pass
-    if found is None:
+        found = frames.of(s.reader, main) if main else frames.of_thread(True)
+    except (gdb.error, unwind.Unwound):
         return 0
-    last = [f for f in all_frames if f.rsp > found.rsp]
-    return (last[0].rsp if last else found.rsp + 4096) + picture.ABOVE_MAIN
+    for frame, caller in zip(found, found[1:]):
+        if frame.function == "main":
+            return caller.rsp + picture.ABOVE_MAIN
+    return 0
 
 
 def register():
