@@ -83,17 +83,20 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 }
 
 @test "in random programs of nested resumes co-next always comes out in the same coroutine" {
+	chance() { # program seed plain
+		printf '%s\n' "set var \$seed = $2" 'set var $rounds = 14' "set var \$plain = $3" \
+			'source tests/fixtures/gdb_step_random.py' |
+			debug --args "$BATS_FILE_TMPDIR/$1" random "$2" >"$BATS_TEST_TMPDIR/$2-$3"
+	}
+	chance gcc-O0 1 1 &
 	for seed in $(seq "${COSTEP_STEP_SEEDS:-2}"); do
-		program=$BATS_FILE_TMPDIR/$([ $((seed % 2)) -eq 1 ] && echo gcc-O0 || echo clang-O2)
-		out=$(printf '%s\n' "set var \$seed = $seed" 'set var $rounds = 14' 'set var $plain = 0' \
-			'source tests/fixtures/gdb_step_random.py' | debug --args "$program" random "$seed")
-		echo "$out" | tail -8
-		grep -qE '^lines [0-9]{3,}, over switches [0-9]{2,}, ends [01], wrong 0, strays 0$' <<<"$out"
+		chance "$([ $((seed % 2)) -eq 1 ] && echo gcc-O0 || echo clang-O2)" "$seed" 0
+		tail -8 "$BATS_TEST_TMPDIR/$seed-0"
+		grep -qE '^lines [0-9]{3,}, over switches [0-9]{2,}, ends [01], wrong 0, strays 0$' "$BATS_TEST_TMPDIR/$seed-0"
 	done
-	out=$(printf '%s\n' 'set var $seed = 1' 'set var $rounds = 14' 'set var $plain = 1' \
-		'source tests/fixtures/gdb_step_random.py' | debug --args "$step" random 1)
-	tail -1 <<<"$out"
-	[ "$(grep -c '^in [0-9], not in' <<<"$out")" -ge 1 ]
+	wait
+	tail -1 "$BATS_TEST_TMPDIR/1-1" # with next
+	[ "$(grep -c '^in [0-9], not in' "$BATS_TEST_TMPDIR/1-1")" -ge 1 ]
 }
 
 @test "co-step on a line that resumes or yields stops on the other side, and not in the library" {
@@ -167,6 +170,25 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	done
 	out=$({ in_alice; printf '%s\n' co-next; left; } | debug --args "$step" exit)
 	answer co-next <<<"$out" | tail -1 | grep -qx 'co-next: the program has ended meanwhile'
+	nothing_left "$out"
+}
+
+@test "Ctrl-C ends a wait for one who never comes" {
+	cat >"$BATS_TEST_TMPDIR/ctrl_c.py" <<-'EOT'
+		import os, signal, threading, time
+		def press():    # once the program runs
+		    time.sleep(0.4)
+		    os.kill(os.getpid(), signal.SIGINT)
+		threading.Thread(target=press).start()
+	EOT
+	out=$({ in_alice; printf '%s\n' "source $BATS_TEST_TMPDIR/ctrl_c.py" co-next 'print alice->n_resumes' \
+		"source $BATS_TEST_TMPDIR/ctrl_c.py" 'co-switch 1000' 'show suppress-cli-notifications'; left; } |
+		debug --args "$step" spin)
+	tail -20 <<<"$out"
+	[ "$(grep -c '^Program received signal SIGINT' <<<"$out")" -ge 1 ]
+	grep -qx '$1 = 1' <<<"$out"
+	grep -qE '^stopped before the end of the switch: signal SIGINT$|^Program received signal SIGINT' <<<"$out"
+	grep -qx 'Suppression of printing CLI notifications is off.' <<<"$out"
 	nothing_left "$out"
 }
 
@@ -287,6 +309,13 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	grep -qx 'co-break: which coroutine? As in: co-break worker -co 2' <<<"$out"
 	grep -qx 'there is no coroutine nobody yet; it counts as soon as there is' <<<"$out"
 	grep -q 'exited normally' <<<"$out"
+}
+
+@test "the functions work in conditions, too" {
+	out=$(printf '%s\n' 'break yield_twice if $co_self() == $co(2)' run 'print n' | debug --args "$step" turns)
+	echo "$out"
+	grep -qx '$1 = 98' <<<"$out"
+	[ "$(grep -c 'Error in testing' <<<"$out")" -eq 0 ]
 }
 
 @test "co-catch stops at switches from and to those, at creations and ends; delete works" {

@@ -24,7 +24,7 @@ class Program:
         key = (inferior.num, inferior.pid, gdb.current_progspace().filename)
         if self.asker is None or self.key != key:
             try:
-                self.asker = who.Asker(stepper.Memory(), reader.layout_of_program(reader.Reader()))
+                self.asker = who.Asker(stepper.Memory(), reader.find_layout(reader.Reader()))
                 self.key = key
             except (reader.NotReady, layout.LayoutError, model.Unreadable, gdb.error):
                 return None
@@ -73,10 +73,11 @@ Example: (gdb) break worker if $co_is(2)"""
 class CoBreak(commands.Command):
     """Set a breakpoint for one coroutine.
 
-Usage: co-break [LOCATION] -co ID | NAME [if CONDITION]
+Usage: co-break LOC -co ID [if COND]
 
 GDB's break, with the condition $co_is(ID) in front of yours: info breakpoints shows it,
-delete, disable, condition, commands work as ever. The coroutine need not exist yet.
+delete, disable, condition, commands work as ever. ID may be a name, LOC what break
+takes (nothing: here). The coroutine need not exist yet.
 
 Example: (gdb) co-break worker -co 2 if n > 5"""
 
@@ -202,10 +203,14 @@ class Whom:
 class CoCatch(commands.Command):
     """Stop at switches, at creations, at ends of coroutines.
 
-Usage: co-catch switch [FROM [TO]] | create | exit [ID | NAME]
+Usage: co-catch EVENT [ID ...]
 
-FROM and TO are IDs, names, or any. It stops where the switch begins, still on the stack
-of the one who leaves: co-switch shows the rest. These are breakpoints with numbers:
+  switch [FROM [TO]]  somebody leaves for another; IDs, names, or any
+  create              co_create is called
+  exit [ID]           the function of a coroutine has returned
+
+A switch stops where it begins, still on the stack of
+the one who leaves: co-switch shows the rest. These are breakpoints with numbers:
 info breakpoints, delete, disable. co-catch alone lists them.
 
 Example: (gdb) co-catch switch any bob"""

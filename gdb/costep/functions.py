@@ -42,7 +42,9 @@ Example: (gdb) print $co(2)->state"""
 class CoSelf(gdb.Function):
     """$co_self(): the coroutine on the selected thread's processor.
 
-Example: (gdb) break worker if $co_self() == $co(2)"""
+In a condition $co_is(2) is quicker than $co_self() == $co(2).
+
+Example: (gdb) print $co_self()->name"""
 
     def __init__(self):
         super().__init__("co_self")

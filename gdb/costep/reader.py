@@ -76,7 +76,7 @@ class Reader:
             chosen = gdb.selected_thread()
             found = []
             for thread in self._inferior.threads():
-                if thread.is_running():
+                if thread.is_running() and not _in_condition(thread):
                     continue
                 thread.switch()
                 found.append(model.Cpu(thread.num, thread.ptid[1] or thread.ptid[0], live_registers(),
@@ -227,6 +227,18 @@ def keep_selection():
                     frame.select()
 
 
+def _in_condition(thread):
+    """A breakpoint's condition is asked while GDB still calls the thread running."""
+    chosen = gdb.selected_thread()
+    if chosen is None or thread.num != chosen.num:
+        return False
+    try:
+        gdb.newest_frame()
+    except gdb.error:
+        return False    # it does run
+    return True
+
+
 # --- finding the program ----------------------------------------------------------
 
 
@@ -237,13 +249,8 @@ def find_layout(reader):
         if not program:
             raise NotReady("no program is loaded: start GDB as `gdb PROGRAM`, or type `file PROGRAM`")
         raise NotReady("the program is not running yet: type `run` (or `core-file CORE` for a core)")
-    if gdb.selected_thread().is_running():
+    if gdb.selected_thread().is_running() and not _in_condition(gdb.selected_thread()):
         raise NotReady("the program is running: stop it first (Ctrl-C, or `interrupt`)")
-    return layout_of_program(reader)
-
-
-def layout_of_program(reader):
-    """The same, for conditions: to them, their thread seems to be running."""
     address = _address_of("co_debug_layout") or _search_magic()
     if address:
         return layout.from_table(reader, address)

@@ -97,14 +97,18 @@ class Asker:
             address = self._number(env, "env.running")
             co = model.read_coroutine(self.reader, self.layout, address,
                                       address == env + self.layout.offset("env.main"))
-            # One that begins on a slot: perhaps another still stands there.
-            may_begin = not co.stack.save_buffer and co.context.registers["rsp"] == co.stack.hi & ~15
-            if not co.stack.holds_rsp(rsp) or co.stack.is_out or may_begin:
+            if not co.stack.holds_rsp(rsp) or co.stack.is_out or self._may_begin(co):
                 everybody = model.Snapshot(self.layout, [model.read_env(self.reader, self.layout, env, [])], [], [])
                 co = everybody.owner_of_rsp(rsp) or co
         except model.Unreadable:
             return None
         return Who(env, co.address, co.id, co.name, co.state)
+
+    def _may_begin(self, co):
+        """Is it perhaps on its way to a slot where its resumer still stands?"""
+        if co.context.registers["rsp"] != co.stack.hi & ~15 or not co.resumer:
+            return False
+        return model.read_coroutine(self.reader, self.layout, co.resumer).stack.hi == co.stack.hi
 
     def leaving(self, env, context):
         """At the entry of coctx_swap, whose first argument is `context`: who leaves; None: it
