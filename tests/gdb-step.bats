@@ -152,6 +152,16 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	grep -qx 'co-finish: co_main is the outermost frame of coroutine 1 "alice": it returns to nobody' <<<"$out"
 }
 
+@test "co-finish of a function that recurses: not where a deeper call returns, nor bob's" {
+	out=$({ printf '%s\n' 'tbreak down if depth == 3' run co-finish 'print depth' 'print $co_self()->name'; left; } |
+		debug --args "$step" deep)
+	echo "$out"
+	grep -qx 'Value returned is $1 = 6' <<<"$out"
+	grep -qx '$2 = 4' <<<"$out"
+	grep -q '^$3 = "alice"' <<<"$out"
+	nothing_left "$out"
+}
+
 @test "breakpoints and signals stop as ever; released, reset: one line; nothing is left behind" {
 	out=$({ in_alice; printf '%s\n' "break yield_twice if n == 'b'" co-next 'print n'; left; } | debug --args "$step" turns)
 	echo "$out"
