@@ -209,9 +209,9 @@ Usage: co-catch EVENT [ID ...]
   create              co_create is called
   exit [ID]           the function of a coroutine has returned
 
-A switch stops where it begins, still on the stack of
-the one who leaves: co-switch shows the rest. These are breakpoints with numbers:
-info breakpoints, delete, disable. co-catch alone lists them.
+A switch stops where it begins, still on the stack of the one who leaves: co-switch
+shows the rest. These are breakpoints with numbers: info breakpoints, delete, disable.
+co-catch alone lists them.
 
 Example: (gdb) co-catch switch any bob"""
 
@@ -238,7 +238,7 @@ def unknown_unless_context(text):
 
 
 def listed():
-    rows = [b for b in gdb.breakpoints() if isinstance(b, Catch)]
+    rows = [b for b in gdb.breakpoints() if hasattr(b, "co_what")]
     return ["%-4d %s%s, %s" % (b.number, b.co_what, "" if b.enabled else " (disabled)",
                                "1 time" if b.hit_count == 1 else "%d times" % b.hit_count)
             for b in rows] or ["nothing is caught; as in: co-catch switch any 2"]

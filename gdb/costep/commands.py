@@ -377,12 +377,14 @@ Usage: co-help"""
     name = "co-help"
 
     def run(self, args):
-        lines = ["Coroutines in GDB. Nothing here changes the program; what does not let it run works on a core too.", ""]
+        lines = ["Coroutines in GDB. Nothing here changes the program. What does not let it run works on a core, too.",
+                 ""]
         for command in Command.known:
             usage = next(line for line in command.__doc__.split("\n") if line.startswith("Usage: "))
             lines.append("  %-34s %s" % (usage[len("Usage: "):], command.__doc__.split("\n")[0]))
         return lines + [
-            "  %-34s %s" % ("$co(ID), $co_self(), $co_is(ID)", "A coroutine as a struct co *, as in: print $co(2)->name"),
+            "  %-34s %s" % ("$co(ID), $co_self()", "A coroutine as a struct co *, as in: print $co(2)->name"),
+            "  %-34s %s" % ("$co_is(ID)", "For conditions: does the selected thread run that coroutine?"),
             "", "ID is a coroutine's number in co-list, or its name. help COMMAND tells more, with an example.",
             "Plain bt works too: inside a coroutine it goes on through its resumers to main."]
 
