@@ -29,6 +29,9 @@ debug() {
 	while IFS= read -r line; do
 		case $line in
 		"") ;;
+		co-next* | co-step* | co-finish* | co-switch*) # these need GDB's breakpoints
+			args+=(-ex "echo (gdb) $line\n" -ex "$line")
+			;;
 		co-* | "co "* | *'$co'*)
 			args+=(-ex "set may-write-memory off" -ex "echo (gdb) $line\n" -ex "$line"
 				-ex "set may-write-memory on")

@@ -18,6 +18,10 @@ Read in this order; each file knows only those above it:
     maps       what is mapped where, from text
     viewformat the same, for the files since tree
     jsonout    dataclasses -> -json
+    who        who runs on a thread, by a few reads
+    swapsteps  one instruction of a switch -> a line
+    trace      a trace file for coviz, of one state
+    picture    what of memory belongs into it
     reader     the reader that asks GDB          -- from here on: import gdb
     dwarf      where the fields of the higher layers' structs lie
     handlers   of GDB's events
@@ -32,6 +36,12 @@ Read in this order; each file knows only those above it:
     tui        layout co
     core_sources, core_command   co-core
     functions  $co(ID), $co_self(), $co_reg(ID, REGISTER)
+    stops      let the program run, and why it stopped
+    stepper    GDB's stepping, that stays with a coroutine
+    stepping   co-next, co-step, co-finish
+    switch     co-switch
+    breaks     co-break, co-catch, $co_is()
+    viz        co-viz
     guide      co-guide, in a lesson
 
 Nothing here calls a function of the program or writes its memory or

@@ -58,6 +58,15 @@ def unlisted(snapshot, env, rd):
 def user_place(co, rd):
     """The innermost function of `co` that is neither this library's nor
     libc's, as a Place; None: there is none."""
+    found = user_frame(co, rd)
+    return found[0] if found else None
+
+
+def user_frame(co, rd):
+    """The same, with where it goes on: (Place, pc, rsp); None."""
+    def told(frame, place):
+        return place, frame.pc(), co.stack.to_stack(_register(frame, "rsp"))
+
     def find(frame):
         unnamed = libc = None   # a stripped program's frame; a frame of libc
         for frame in itertools.islice(_real(frame), 64):
@@ -65,15 +74,15 @@ def user_place(co, rd):
                 break
             place = _place(frame, rd)
             if _is_libc(frame.pc()):
-                libc = libc or place
+                libc = libc or told(frame, place)
                 if unnamed:
                     break
             elif place.is_library:
                 unnamed = None  # the one without a name before it was the library's too
             elif frame.name():
-                return unnamed or place
+                return unnamed or told(frame, place)
             else:
-                unnamed = unnamed or place
+                unnamed = unnamed or told(frame, place)
         return unnamed or libc
 
     if co.cpu:
@@ -205,6 +214,9 @@ def _is_seam(frame, co):
         return False
     rsp = co.stack.to_stack(_register(frame, "rsp"))
     return rsp == co.stack.hi & ~15 and _register(frame, "rbx") == co.link_at
+
+
+at_seam = _is_seam  # for stepper.py
 
 
 def _register(frame, name):

@@ -70,7 +70,9 @@ Example: (gdb) x/8gx $co_reg(2, "rsp")"""
 class CoSelf(gdb.Function):
     """$co_self(): the coroutine on the selected thread's processor.
 
-Example: (gdb) break worker if $co_self() == $co(2)"""
+In a condition $co_is(2) is quicker than $co_self() == $co(2).
+
+Example: (gdb) print $co_self()->name"""
 
     def __init__(self):
         super().__init__("co_self")

@@ -38,10 +38,11 @@ class LayoutError(Exception):
 class Layout:
     """Offsets and sizes by "struct.field", state names, the list of environments."""
 
-    def __init__(self, fields, states=(), envs=0):
+    def __init__(self, fields, states=(), envs=0, address=0):
         self.fields = fields  # "co.state" -> (offset, size)
         self.states = states  # names, by value
         self.envs = envs      # address of co_envs; 0: this program has none
+        self.address = address  # of the table; 0: made from debug information
         # (register, offset, size) of struct coctx, in memory order.
         self.context_fields = sorted(((f, *fields["coctx." + f]) for f in _COCTX), key=lambda f: f[1])
         # Bytes of a struct co_stack that hold the fields we know.
@@ -85,7 +86,7 @@ def from_table(reader, address):
     if missing:
         raise LayoutError("the program's co_debug_layout has no %s" % missing[0])
     _check(fields)
-    return Layout(fields, states, envs)
+    return Layout(fields, states, envs, address)
 
 
 def _check(fields):

@@ -82,7 +82,7 @@ class Reader:
             for thread in self._inferior.threads():
                 tid = thread.ptid[1] or thread.ptid[0]
                 # A coroutine that co-core has made a thread of is on no processor.
-                if thread.is_running() or cothreads.is_made_up(tid):
+                if thread.is_running() and not _in_condition(thread) or cothreads.is_made_up(tid):
                     continue
                 thread.switch()
                 found.append(model.Cpu(thread.num, tid, live_registers(),
@@ -156,10 +156,13 @@ class Reader:
 
     def is_library_file(self, symtab):
         """Is it in a directory that the library's own functions come from?"""
+        return os.path.dirname(symtab.fullname()) in self.library_dirs()
+
+    def library_dirs(self):
         if self._library_dirs is None:
             symbols = [gdb.lookup_global_symbol(name) for name in ("co_resume", "coctx_make")]
             self._library_dirs = {os.path.dirname(s.symtab.fullname()) for s in symbols if s and s.symtab}
-        return os.path.dirname(symtab.fullname()) in self._library_dirs
+        return self._library_dirs
 
     def array_end(self, address):
         """One past the array variable that `address` lies in, or ends: where
@@ -262,6 +265,18 @@ def keep_selection():
                     frame.select()
 
 
+def _in_condition(thread):
+    """A breakpoint's condition is asked while GDB still calls the thread running."""
+    chosen = gdb.selected_thread()
+    if chosen is None or thread.num != chosen.num:
+        return False
+    try:
+        gdb.newest_frame()
+    except gdb.error:
+        return False    # it does run
+    return True
+
+
 # --- finding the program ----------------------------------------------------------
 
 
@@ -272,7 +287,7 @@ def find_layout(reader):
         if not program:
             raise NotReady("no program is loaded: start GDB as `gdb PROGRAM`, or type `file PROGRAM`")
         raise NotReady("the program is not running yet: type `run` (or `core-file CORE` for a core)")
-    if selected_thread().is_running():
+    if selected_thread().is_running() and not _in_condition(selected_thread()):
         raise NotReady("the program is running: stop it first (Ctrl-C, or `interrupt`)")
     address = _address_of("co_debug_layout") or _search_magic()
     if address:
