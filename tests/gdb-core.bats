@@ -47,7 +47,7 @@ sources() { # build
 
 # plain PROGRAM [ARGUMENT...]: GDB without a script
 plain() {
-	timeout 60 gdb -nx -q -batch "${NO_LIBC_DEBUG[@]}" -ex "set width 0" -ex "set debuginfod enabled off" "$@" 2>&1 </dev/null
+	timeout 60 gdb -nx -q -batch -iex "set auto-load python-scripts off" "${NO_LIBC_DEBUG[@]}" -ex "set width 0" -ex "set debuginfod enabled off" "$@" 2>&1 </dev/null
 }
 
 # golden <transcript: what compilers and levels do not change
@@ -276,8 +276,9 @@ fuzz() {
 	core=$dir/gcc-O0/coroutine.kernel.core
 	[ -e "$core" ] || core=$dir/gcc-O0/coroutine.co-core.core
 	fuzz "$core" 300 $n 3>&- &
+	other=$!
 	fuzz "$dir/gcc-O0/copier.co-core.core" 500 $n 3>&-
-	wait
+	wait $other
 	for first in 300 500; do
 		grep -a -A20 '^wrong' "$BATS_TEST_TMPDIR/$first.output" || tail -4 "$BATS_TEST_TMPDIR/$first.output"
 		grep -aqE "^cores: $n, refused by GDB [0-9]+, commands on each [0-9]{2}, wrong 0\$" "$BATS_TEST_TMPDIR/$first.output"
