@@ -984,6 +984,8 @@ static void drain_some(struct play *p)
 static void drain_some_and_close(struct play *p)
 {
 	drain_some(p);
+	if (patience > 1) /* the kernel had not yet told A of the room when we looked */
+		pass_ns(p, patience * 10 * 1000 * 1000L);
 	until_a_sleeps(p); /* again: it has filled what was drained */
 	close_b(p);
 }
