@@ -279,7 +279,7 @@ $(B)/viztests/%: $(B)/tests/unit/%.o $(filter-out %/main.o,$(call viz_objects,$(
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OPT) -rdynamic $^ $(LDLIBS) $(VIZ_LIBS) -o $@
 $(B)/viztests/t_viz_symbols $(B)/viztests/t_viz_say: $(B)/asm/coctx_swap_$(ARCH).o
-$(B)/viztests/t_viz_lessons: | $(foreach n,1 3 10,$(call demo_of,$(n)))
+$(B)/viztests/t_viz_lessons: | $(foreach n,1 2 3 10,$(call demo_of,$(n)))
 viztest: $(VIZ_PROGRAMS) | $(WAIT) ## the unit tests of coviz
 	@tests/run -j 2 $^
 
