@@ -21,10 +21,10 @@ may_know() {
 # includes DIR: each header that a part includes is its own or of a part that it may know.
 includes() (
 	cd "$1" || exit 1
-	bad=0
+	bad=0 parts=$(make -s print-VIZ_PARTS)
 	while IFS=: read -r file header; do
 		part=${file#viz/} part=${part%%/*}
-		for other in $(make -s print-VIZ_PARTS); do
+		for other in $parts; do
 			[ -e "viz/$other/$header" ] || continue
 			[[ " $part $(may_know "$part") " == *" $other "* ]] || { echo "$file includes $other/$header"; bad=1; }
 		done
