@@ -98,6 +98,9 @@ uint32_t model_lost(struct model *m, size_t i, struct regs *left_with);
  * program has written others into the context (it has moved the stack, say). */
 uint32_t model_rewritten(struct model *m, size_t i);
 
+/* Index in swaps of the last one whose entry is <= @t; -1: none. O(log n) */
+ptrdiff_t model_swap_at(const struct model *m, uint64_t t);
+
 /* --- travelling: all return a state, or @t itself if there is none ------------------------ */
 uint64_t model_next_line(struct model *m, uint64_t t, int direction);   /* +1, -1; another source line */
 uint64_t model_next_over(struct model *m, uint64_t t, int direction);   /* line, not into calls */

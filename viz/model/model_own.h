@@ -58,8 +58,6 @@ struct model_own {
 
 /* model_swaps.c: take the events that are new; false: ENOMEM. */
 bool model_read_swaps(struct model *m);
-/* The last swap whose entry is <= @t; -1. */
-ptrdiff_t model_swap_at(const struct model *m, uint64_t t);
 /* Who is on the CPU at @t by the events alone; NO_EXEC: they do not tell. */
 uint32_t model_current_by_swaps(const struct model *m, uint64_t t);
 

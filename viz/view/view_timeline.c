@@ -54,25 +54,9 @@ static int column_of(const struct axis *a, uint64_t t)
 
 /* --- who ran -------------------------------------------------------------------------- */
 
-/* The last swap whose entry is <= @t; -1: none. */
-static ptrdiff_t swap_before(const struct model *m, uint64_t t)
-{
-	size_t lo = 0, hi = m->n_swaps;
-
-	while (lo < hi) {
-		size_t middle = lo + (hi - lo) / 2;
-
-		if (m->swaps[middle].entry <= t)
-			lo = middle + 1;
-		else
-			hi = middle;
-	}
-	return (ptrdiff_t)lo - 1;
-}
-
 static uint32_t who_ran(const struct model *m, uint64_t t)
 {
-	ptrdiff_t i = swap_before(m, t);
+	ptrdiff_t i = model_swap_at(m, t);
 
 	if (i < 0)
 		return m->n_swaps > 0 ? m->swaps[0].from : m->current;
