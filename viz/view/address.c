@@ -14,7 +14,6 @@
 
 enum {
 	SMALLEST_ADDRESS = 0x1000,
-	HEAP_MOST = 1 << 30,       /* bytes */
 	BSS_MOST = 1 << 16,        /* bytes behind a library's last map */
 	ARGUMENTS_MOST = 1 << 20,  /* bytes above main's stack */
 	ASK_AT_MOST = 64,          /* execs, for one value */
@@ -85,29 +84,6 @@ static bool file_text(struct model *m, uint64_t value, char *text, size_t len)
 	return true;
 }
 
-/* What the program allocates with brk(2) begins behind its own pages. Which page, depends
- * on how large it is; how far behind, only on what it does. */
-static bool heap_text(struct model *m, uint64_t value, char *text, size_t len)
-{
-	size_t n = 0;
-	const struct trace_info *info = m->trace ? trace_info(m->trace) : NULL;
-	const struct trace_map *maps = m->trace ? trace_maps(m->trace, &n) : NULL;
-	uint64_t end = 0, next = UINT64_MAX;
-
-	if (!info || !info->program)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (maps[i].path && strcmp(maps[i].path, info->program) == 0 && maps[i].hi > end)
-			end = maps[i].hi;
-	for (size_t i = 0; i < n; i++)
-		if (maps[i].lo >= end && maps[i].lo < next)
-			next = maps[i].lo;
-	if (end == 0 || value < end || value >= next || value - end > HEAP_MOST)
-		return false;
-	snprintf(text, len, "heap+0x%" PRIx64, value - end);
-	return true;
-}
-
 static bool is_on_stack(const struct exec *e, uint64_t value)
 {
 	return e && e->hi != 0 && e->lo <= value && value <= e->hi;
@@ -158,6 +134,7 @@ static bool stack_text(struct model *m, const struct exec *home, uint64_t value,
 static bool symbolic(struct model *m, const struct exec *home, uint64_t value, char *text, size_t len)
 {
 	struct symbol found;
+	uint64_t offset;
 
 	if (stack_text(m, home, value, text, len))
 		return true;
@@ -167,7 +144,12 @@ static bool symbolic(struct model *m, const struct exec *home, uint64_t value, c
 		symbol_text(m->symbols, value, text, len);
 		return true;
 	}
-	return file_text(m, value, text, len) || heap_text(m, value, text, len);
+	if (file_text(m, value, text, len))
+		return true;
+	if (!m->symbols || !symbols_heap(m->symbols, value, &offset))
+		return false;
+	snprintf(text, len, "heap+0x%" PRIx64, offset);
+	return true;
 }
 
 char *address_text_at(struct model *m, const struct ui *ui, const struct exec *home, uint64_t value, char *text, size_t len)
