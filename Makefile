@@ -193,7 +193,7 @@ gdb$(1): $(call demo_of,$(1)) | $$(WAIT)
 viz$(1): $(call demo_of,$(1)) build/coviz | $$(WAIT)
 	@lessons/viz $(NAME_$(1)) $$< build/coviz
 test$(1): $(foreach n,$(NEEDS_$(1)) $(1),$(foreach t,$(TESTS_$(n)),$(B)/stage$(1)/$(t))) | $$(WAIT)
-	@tests/run -j 2 $$^
+	@tests/run $$^
 endef
 $(foreach n,$(LESSONS),$(eval $(call lesson_rules,$(n))))
 
@@ -223,7 +223,9 @@ demo: viz3 ## the shortest look: coviz on lesson 3 (without a terminal: three sc
 # the whole library and the hooks; run by unit, test and the matrix, by no testN.
 TESTS_ALL := t_hook_shared t_program
 UNIT      := $(foreach n,$(LESSONS),$(TESTS_$(n))) $(TESTS_ALL)
-BATS      := $(wildcard tests/*.bats)
+# The long ones first, so that none of them runs alone at the end.
+BATS_LONG := texts unwind levels gdb build clients layers
+BATS      := $(BATS_LONG:%=tests/%.bats) $(filter-out $(BATS_LONG:%=tests/%.bats),$(wildcard tests/*.bats))
 # The calls that t_fault makes fail: the linker hands them to the test.
 WRAP_t_fault := -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--wrap=calloc,--wrap=free \
                 -Wl,--wrap=pthread_key_create,--wrap=pthread_setspecific
@@ -281,7 +283,7 @@ $(B)/viztests/%: $(B)/tests/unit/%.o $(filter-out %/main.o,$(call viz_objects,$(
 $(B)/viztests/t_viz_symbols $(B)/viztests/t_viz_say: $(B)/asm/coctx_swap_$(ARCH).o
 $(B)/viztests/t_viz_lessons: | $(foreach n,1 2 3 10,$(call demo_of,$(n)))
 viztest: $(VIZ_PROGRAMS) | $(WAIT) ## the unit tests of coviz
-	@tests/run -j 2 $^
+	@tests/run $^
 
 # These look at registers, by an assembly helper.
 $(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_random t_random_shared t_preempt)): $(B)/tests/unit/regs_$(ARCH).o
@@ -295,13 +297,13 @@ have-test: FORCE | $(WAIT)
 $(UNIT:%=$(B)/tests/unit/%.o): | have-test
 
 unit: $(UNIT_PROGRAMS) | $(WAIT) ## the unit tests of one build: VARIANT=..., CC=..., OPT=...
-	@tests/run -j 2 $^
+	@tests/run $^
 
 bench-viz: $(B)/viztests/bench_viz | $(WAIT) ## how long coviz takes with 1 000 000 states; VARIANT=release for true numbers
 	@$<
 
 test: $(UNIT_PROGRAMS) $(VIZ_PROGRAMS) $(foreach n,$(LESSONS),$(call demo_of,$(n))) lib coviz | $(WAIT) ## all tests, debug build, gcc
-	@CC='$(CC)' B='$(B)' tests/run -j 2 $(UNIT_PROGRAMS) $(VIZ_PROGRAMS) $(BATS)
+	@CC='$(CC)' B='$(B)' tests/run $(BATS) $(UNIT_PROGRAMS) $(VIZ_PROGRAMS)
 
 test-all: test ## the same in all variants and compilers
 	@tests/matrix

@@ -264,7 +264,7 @@ static int deepest;
 /* valgrind looks through all stacks at each switch. */
 static int how_deep(void)
 {
-	return is_under_valgrind() ? DEPTH / 10 : DEPTH;
+	return is_under_valgrind() ? DEPTH / 40 : DEPTH;
 }
 
 static void *descend(void *arg)
@@ -730,14 +730,15 @@ static void names(void)
 static void ids(void)
 {
 	uint32_t last = 0;
+	int keep = is_under_valgrind() ? 30 : 3; /* every 30th; see how_deep */
 
 	/* More than one block of ids, and some given back in between. */
-	for (int i = 0; i < (is_under_valgrind() ? N_IDS / 2 : N_IDS); i++) { /* see how_deep */
+	for (int i = 0; i < (is_under_valgrind() ? N_IDS / 2 : N_IDS); i++) {
 		struct co *co;
 		CHECK_EQ(co_create(&co, NULL, return_arg, NULL), 0);
 		CHECK(co_id(co) > last);
 		last = co_id(co);
-		if (i % 3)
+		if (i % keep)
 			CHECK_EQ(co_release(co), 0);
 	}
 	CHECK(co_id(co_self()) == 0);

@@ -225,15 +225,16 @@ static void crowd(void)
 	enum { N = 300 };
 	static int p[N][2];
 	struct wait *w[N];
+	int n = is_under_valgrind() ? N / 2 : N;
 
-	for (int i = 0; i < N; i++) {
+	for (int i = 0; i < n; i++) {
 		make_pipe(p[i]);
 		w[i] = wait_for(p[i][0], EPOLLIN);
 	}
-	for (int i = 0; i < N; i++)
+	for (int i = 0; i < n; i++)
 		put(p[i][1]);
 	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0); /* nobody waits any more: it returns */
-	for (int i = 0; i < N; i++)
+	for (int i = 0; i < n; i++)
 		end_with(w[i], EPOLLIN);
 }
 
@@ -913,7 +914,7 @@ static void idle(void)
 {
 	static int p[CROWD / 2][2];
 	struct rlimit lim;
-	int n = is_under_valgrind() ? CROWD / 5 : CROWD, n_fds = n / 2;
+	int n = is_under_valgrind() ? CROWD / 20 : CROWD, n_fds = n / 2;
 
 	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &lim), 0);
 	lim.rlim_cur = lim.rlim_max;
