@@ -21,18 +21,8 @@ def _load():
     # Loaded a second time: take the files as they are now.
     for name in [n for n in sys.modules if n == "costep" or n.startswith("costep.")]:
         del sys.modules[name]
-    import costep.commands
-    import costep.breaks
-    import costep.core_command
-    import costep.functions
-    import costep.stepping
-    import costep.switch
-    import costep.viz
-    costep.commands.register()
-    costep.core_command.register()
-    costep.functions.register()
-    for part in (costep.stepping, costep.switch, costep.breaks, costep.viz):
-        part.register()
+    import costep.load
+    costep.load.register()
 
 
 if _version() < (12, 1):

@@ -27,10 +27,14 @@ Read in this order; each file knows only those above it:
     handlers   of GDB's events
     unwind     frames of a suspended coroutine
     frames     GDB's frames -> dataclasses
+    savedsection  a save_buffer as a read-only section of a file
     selection  a coroutine that stays selected
+    selection_hooks  what step and down must know of that
     seams      plain bt names where one stack ends
     printing   how print shows the library's structs
-    commands   co-list, co-regs, co-bt, co-stack, co-help
+    commands   what all commands share
+    listing, registers, backtrace, stackview, helping
+               co-list, co-regs, co-bt, co-stack, co-help
     viewing    co, co-apply
     views      co-tree, co-savebuf, co-check, co-timers, co-fds
     tui        layout co
@@ -42,6 +46,7 @@ Read in this order; each file knows only those above it:
     switch     co-switch
     breaks     co-break, co-catch, $co_is()
     viz        co-viz
+    load       makes all of these known to GDB
     guide      co-guide, in a lesson
 
 Nothing here calls a function of the program or writes its memory or

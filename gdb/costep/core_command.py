@@ -164,4 +164,3 @@ def _quiet():
 
 def register():
     CoCore()
-    commands.COMMANDS += (CoCore,)

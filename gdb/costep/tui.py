@@ -68,7 +68,7 @@ def _look(width):
                 return ["no coroutines yet"], {}
             if not selection.is_on():   # else the program stands where it stood
                 _where.clear()
-                _where.update(commands.walked(s))
+                _where.update(s.walked())
             where = _where
             return viewformat.window(s.snapshot, selection.selected(), lambda co: format.where_is(co, s.names, where), width)
     except (reader.NotReady, layout.LayoutError, model.Unreadable, gdb.error) as error:

@@ -4,7 +4,7 @@ import contextlib
 
 import gdb
 
-from . import commands, format, model, printing, reader, seams, selection, unwind
+from . import commands, format, model, reader, selection, selection_hooks, unwind
 
 
 def _its_thread(co):
@@ -67,6 +67,7 @@ Example: (gdb) co 2"""
             _its_thread(co)
             gdb.newest_frame().select()
             return _show("coroutine %s is on the processor: this is its thread" % co.label)
+        selection_hooks.define()
         selection.select(s.reader, co)
         return _show("coroutine %s, %s" % (co.label, format.state(co)))
 
@@ -93,6 +94,7 @@ Example: (gdb) co-apply all bt 3"""
         which, _, command = args.strip().partition(" ")
         if not which or not command.strip():
             raise commands.Usage("wants a coroutine and a command, as in: co-apply all bt")
+        selection_hooks.define()
         s = commands.Session()
         if which == "all":
             chosen = s.snapshot.all
@@ -127,11 +129,6 @@ Example: (gdb) co-apply all bt 3"""
                 gdb.execute(command)
 
 
-COMMANDS = (CoSelect, CoApply)
-
-
 def register():
-    printing.register()
-    seams.register()
-    for command in COMMANDS:
-        command()
+    CoSelect()
+    CoApply()

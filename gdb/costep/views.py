@@ -39,7 +39,7 @@ Example: (gdb) co-tree"""
                 others=[co.id for co in t.others], strays=[co.id for co in t.strays],
                 circles=[[co.id for co in circle] for circle in t.circles]) for env, t in found],
                 problems=s.snapshot.problems)
-        where, lines = commands.walked(s), []
+        where, lines = s.walked(), []
         for env, t in found:
             lines += viewformat.tree(env, t, lambda co: format.where_is(co, s.names, where), commands.width())
         return lines + format.problems(s.snapshot)
@@ -136,7 +136,7 @@ class _Waits(commands.Command):
         if "-json" in options:
             items = [item for env in s.snapshot.envs for item in self.json(s, types, env, _of(found, env), problems)]
             return jsonout.document(self.name, **{self.key: items}, **self.more_json(), problems=problems)
-        where, lines = commands.walked(s), []
+        where, lines = s.walked(), []
         for env in s.snapshot.envs:
             lines += self.lines(s, types, env, _of(found, env), problems,
                                 lambda co: format.where_is(co, s.names, where))
@@ -285,9 +285,6 @@ def _file_of(fd):
         return "not open"
 
 
-COMMANDS = (CoTree, CoSavebuf, CoCheck, CoTimers, CoFds)
-
-
 def register():
-    for command in COMMANDS:
+    for command in (CoTree, CoSavebuf, CoCheck, CoTimers, CoFds):
         command()
