@@ -139,6 +139,34 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	grep -qx 'coroutine 1 "alice" leaves; 2 "bob" begins:' <<<"$out"
 }
 
+@test "co-step stops where a call that waits comes back, and in functions that the library calls" {
+	files=$(env -u MAKEFLAGS make -s print-LIB_FILES print-HOOK_FILES | xargs -n 1 sh -c 'ls "$0".[cS]')
+	# shellcheck disable=SC2086  # a list of words
+	gcc -g -std=gnu11 -D_GNU_SOURCE -fPIC -rdynamic -Isrc tests/fixtures/gdb_loop.c $files -lpthread -ldl -o "$BATS_TEST_TMPDIR/loop"
+	out=$({ printf '%s\n' 'break reads' run; printf 'co-step\n%.0s' {1..32}; left; } | debug --args "$BATS_TEST_TMPDIR/loop")
+	echo "$out"
+	nothing_left "$out"
+	# (Whose turn it is when two are ready, the clock says.)
+	sed -n '/^(gdb) co-step/,$p' <<<"$out" >"$BATS_TEST_TMPDIR/stepped"
+	! grep -qE '(at|in) (src|asm)/' "$BATS_TEST_TMPDIR/stepped"
+	at() { grep -nE "^	.*$1" tests/fixtures/gdb_loop.c | cut -d: -f1; }
+	# A line of the reader's, and that the one after it was stopped at on the other side.
+	for call in co_poll 'read.ends.0., &c, 1.;$' co_cond_timedwait; do
+		line=$(at "$call" | tail -1)
+		grep -A1 "^$line	" "$BATS_TEST_TMPDIR/stepped" >/dev/null
+		grep -B2 "^$((line + 1))	" "$BATS_TEST_TMPDIR/stepped" | grep -qE '; 1 "reader" goes on:$'
+	done
+	for callback in on_time on_post; do
+		grep -B1 "^#0  $callback " "$BATS_TEST_TMPDIR/stepped" | grep -qE '(^|; )called back by the library, on coroutine 0 "main":$'
+	done
+	# from the end of a callback: on to whoever is next
+	[ "$(grep -A1 '^	*(gdb) co-step' "$BATS_TEST_TMPDIR/stepped" | grep -c '^coroutine 0 "main" leaves; . "[a-z]*" goes on:$')" -ge 3 ]
+	out=$({ printf '%s\n' "tbreak $(at co_eventloop)" run co-step co-step co-step co-step; left; } | debug --args "$BATS_TEST_TMPDIR/loop" x)
+	echo "$out"
+	nothing_left "$out"
+	grep -A1 '^called back by the library, on coroutine 0 "main":$' <<<"$out" | grep -q '^#0  on_turn '
+}
+
 @test "co-finish: this frame of this coroutine; its value; N frames; the last one ends the coroutine" {
 	out=$({ in_alice; printf '%s\n' co-finish 'print n' co-finish co-finish co-finish; left; } |
 		debug --args "$step" turns)
@@ -152,6 +180,31 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	echo "$out"
 	grep -qx 'coroutine 1 "alice" has ended; 0 "main" goes on:' <<<"$out"
 	grep -qx 'co-finish: co_main is the outermost frame of coroutine 1 "alice": it returns to nobody' <<<"$out"
+}
+
+@test "co-finish after co ID: the selected frame of the suspended one" {
+	out=$({ printf '%s\n' "tbreak yield_twice if n == 'b'" run 'co 1' 'frame function yield_twice' 'up 4' co-finish 'print n' \
+		'print $co_self()->name' 'co 2' 'co-finish 50' co 'up 5' co-finish 'co 2' co-next; left; } | debug --args "$step" turns)
+	echo "$out"
+	# bob stands in that function, too, and his frame is not alice's
+	grep -qx '(that is the thread itself; frame 1 is the innermost of coroutine 1 "alice", and is selected)' <<<"$out"
+	grep -qx 'Value returned is $1 = 970' <<<"$out"
+	grep -qx '$2 = 97' <<<"$out"
+	grep -q '^$3 = "alice"' <<<"$out"
+	grep -qx 'co-finish: co_main is the outermost frame of coroutine 2 "bob": it returns to nobody' <<<"$out"
+	grep -qx 'coroutine 2 "bob" is selected; co off ends that' <<<"$out"
+	grep -qx 'coroutine 2 "bob" has ended; 0 "main" goes on:' <<<"$out"
+	nothing_left "$out"
+	out=$({ printf '%s\n' "tbreak yield_twice if n == 'b'" run 'co 1' co-next; left; } | debug --args "$step" turns)
+	answer co-next <<<"$out" | grep -qx '(coroutine 1 "alice" is not selected any more: the program goes on)'
+	# carol is the other thread's
+	out=$({ printf '%s\n' "tbreak yield_twice if n == 'c'" run 'set scheduler-locking on' 'tbreak co_status thread 2' continue \
+		'thread 1' 'co carol' co-finish 'thread 2' co; left; } | debug --args "$step" threads)
+	echo "$out"
+	answer co-finish <<<"$out" | grep -qE "^co-finish: coroutine [0-9]+ \"carol\" is another thread's: "
+	grep -qE '^\(coroutine [0-9]+ "carol" is not selected any more: another thread is\)$' <<<"$out"
+	answer co <<<"$out" | grep -qx 'no coroutine is selected: GDB shows the thread itself'
+	nothing_left "$out"
 }
 
 @test "co-finish of a function that recurses: not where a deeper call returns, nor bob's" {
@@ -328,6 +381,18 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	echo "$out"
 	grep -qx '$1 = 98' <<<"$out"
 	[ "$(grep -c 'Error in testing' <<<"$out")" -eq 0 ]
+}
+
+@test "on the copier co_is() is 0 for everybody, as nobody is on the processor" {
+	line=$(grep -n 'memcpy(m->stack.save_buffer, sp, len);' src/sharestack.c | cut -d: -f1)
+	out=$(printf '%s\n' 'break resumes_bob' run "break sharestack.c:$line if \$co_is(0) || \$co_is(1) || \$co_is(2)" \
+		"tbreak sharestack.c:$((line + 1))" continue bt 'print $co_is("bob")' 'print $co_is(1)' continue | debug --args "$step" hop)
+	echo "$out"
+	no_fault "$out"
+	grep -q '^Temporary breakpoint 3, save ' <<<"$out"
+	grep -q ' copy_for_others ' <<<"$out"
+	[ "$(grep -cx '\$[12] = 0' <<<"$out")" -eq 2 ]
+	grep -q 'exited normally' <<<"$out"
 }
 
 @test "co-catch stops at switches from and to those, at creations and ends; delete works" {

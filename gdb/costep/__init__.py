@@ -41,6 +41,7 @@ Read in this order; each file knows only those above it:
     core_sources, core_command   co-core
     functions  $co(ID), $co_self(), $co_reg(ID, REGISTER)
     stops      let the program run, and why it stopped
+    callbacks  where the library calls functions of the user's
     stepper    GDB's stepping, that stays with a coroutine
     stepping   co-next, co-step, co-finish
     switch     co-switch

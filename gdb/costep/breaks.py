@@ -8,7 +8,7 @@ import re
 
 import gdb
 
-from . import commands, layout, model, reader, stepper, stops, who
+from . import commands, layout, model, reader, stops, who
 
 
 class Program:
@@ -24,7 +24,7 @@ class Program:
         key = (inferior.num, inferior.pid, gdb.current_progspace().filename)
         if self.asker is None or self.key != key:
             try:
-                self.asker = who.Asker(stepper.Memory(), reader.find_layout(reader.Reader()))
+                self.asker = who.Asker(reader.Memory(), reader.find_layout(reader.Reader()))
                 self.key = key
             except (reader.NotReady, layout.LayoutError, model.Unreadable, gdb.error):
                 return None
@@ -45,7 +45,16 @@ def selected():
     env = asker.env_of(thread.ptid[1] or thread.ptid[0])
     if not env:
         return None
-    return asker.on_processor(env, stops.register("rsp"))
+    rsp = stops.register("rsp")
+    it = asker.on_processor(env, rsp)
+    if it is not None and not asker.holds_rsp(it, rsp) and is_copier():
+        return None
+    return it
+
+
+def is_copier():
+    """The stack pointer is on no coroutine's stack: is that the copier's, or a signal handler's?"""
+    return any(env.copier_link is not None and env.cpu.is_selected for env in commands.Session().snapshot.envs)
 
 
 class CoIs(gdb.Function):

@@ -73,7 +73,7 @@ def user_frame(co, rd):
             if _is_seam(frame, co):
                 break
             place = _place(frame, rd)
-            if _is_libc(frame.pc()):
+            if is_libc(frame.pc()):
                 libc = libc or told(frame, place)
                 if unnamed:
                     break
@@ -130,7 +130,7 @@ def _begins(made):
         made.file, made.line = sal.symtab.filename, sal.line
 
 
-def _is_libc(pc):
+def is_libc(pc):
     return os.path.basename(gdb.solib_name(pc) or "").startswith(("libc.", "libc-", "libpthread", "ld-"))
 
 

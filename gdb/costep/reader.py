@@ -207,6 +207,18 @@ class Reader:
                 yield symtab.static_block()
 
 
+class Memory:
+    """A reader for few and small reads, of memory as it is now."""
+
+    def read(self, address, length):
+        if not 0 < address < 1 << 64 or length <= 0:
+            raise model.Unreadable(address, length)
+        try:
+            return bytes(gdb.selected_inferior().read_memory(address, length))
+        except (gdb.error, OverflowError):
+            raise model.Unreadable(address, length)
+
+
 def _contexts_in(symbol):
     """(name, address) of a variable that is a struct coctx, or of each in an array."""
     if not symbol.is_variable or symbol.type is None:

@@ -24,7 +24,7 @@ class _Selected:
     """What is selected. Nothing, as long as `co` is None."""
     co = None
     is_on = False       # not while our own commands look at the thread itself
-    thread = None       # GDB's number
+    thread = None       # its ptid
     level = 0           # of the thread's innermost frame that is not inlined
     real = None         # rsp and rip of that one
     before = {}         # GDB's settings, to be put back
@@ -42,15 +42,20 @@ class _Sticky(gdb.unwinder.Unwinder):
         self.enabled = True
 
     def __call__(self, pending):
-        if not _now.is_on or pending.level() != _now.level or _here(pending) != _now.real:
+        if not _is_here() or pending.level() != _now.level or _point(pending) != _now.real:
             return None
         registers = _now.co.context.registers
         # An id below that of the frame that comes next, as a callee's would be.
         return unwind.frame_info(pending, registers["rsp"] - 16, registers["rip"], registers)
 
 
-def _here(pending):
-    return tuple(int(pending.read_register(name)) & (1 << 64) - 1 for name in ("rsp", "rip"))
+def _point(frame):
+    return tuple(int(frame.read_register(name)) & (1 << 64) - 1 for name in ("rsp", "rip"))
+
+
+def _is_here():
+    """Do the frames of the selected thread begin with the coroutine's?"""
+    return _now.is_on and gdb.selected_thread() is not None and gdb.selected_thread().ptid == _now.thread
 
 
 def selected():
@@ -64,17 +69,17 @@ def is_on():
 
 def is_hidden(frame):
     """Is it a frame of the thread, not of the coroutine that is selected?"""
-    return _now.is_on and frame.level() <= _now.level
+    return _is_here() and frame.level() <= _now.level
 
 
 def is_bottom(frame):
     """Is it the coroutine's innermost frame, or below?"""
-    return _now.is_on and frame.level() <= _now.level + 1
+    return _is_here() and frame.level() <= _now.level + 1
 
 
 def is_past_main(frame):
     """Does bt end here for the user, though it must go on for us?"""
-    return (_now.is_on and not _now.before["backtrace past-main"] and frame.name() == "main"
+    return (_is_here() and not _now.before["backtrace past-main"] and frame.name() == "main"
             and frame.type() == gdb.NORMAL_FRAME)
 
 
@@ -93,8 +98,8 @@ def select(rd, co):
     frame = gdb.newest_frame()
     while frame.type() == gdb.INLINE_FRAME and frame.older() is not None:
         frame = frame.older()
-    _now.co, _now.thread, _now.level = co, thread.num, frame.level()
-    _now.real = tuple(int(frame.read_register(name)) & (1 << 64) - 1 for name in ("rsp", "rip"))
+    _now.co, _now.thread, _now.level = co, thread.ptid, frame.level()
+    _now.real = _point(frame)
     _now.before = {"backtrace past-main": gdb.parameter("backtrace past-main"),
                    "trust-readonly-sections": gdb.parameter("trust-readonly-sections")}
     _now.data = rd.read(co.stack.save_buffer, co.stack.save_len) if co.stack.is_out else b""
@@ -207,8 +212,16 @@ def end_for_step():
         _say_goodbye(co)
 
 
-def _say_goodbye(co):
-    gdb.write("(coroutine %s is not selected any more: the program goes on)\n" % co.label)
+def end_in_other_thread():
+    """Another thread is selected now."""
+    co = _now.co
+    if _now.is_on and not _is_here():
+        drop()
+        _say_goodbye(co, "another thread is")
+
+
+def _say_goodbye(co, why="the program goes on"):
+    gdb.write("(coroutine %s is not selected any more: %s)\n" % (co.label, why))
 
 
 def _leave():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""GDB's own commands that must know of a selected coroutine: step and its like, and down."""
+"""GDB's own commands that must know of a selected coroutine: step and its like, and those
+that select a frame."""
 import gdb
 
 from . import selection
@@ -9,17 +10,20 @@ _HOOKS = {
     **dict.fromkeys(("step", "next", "stepi", "nexti", "until", "advance", "finish"), "step"),
     "down": "down",
 }
-_AFTER = {"down": "after-down"}
+# frame FUNCTION looks from frame 0 on, and that is the thread's.
+_AFTER = dict.fromkeys(("down", "frame", "frame function", "frame level", "frame address", "select-frame",
+                        "select-frame function", "select-frame level", "select-frame address", "thread", "inferior"),
+                       "after-frame")
 
 
 class CostepHook(gdb.Command):
-    """What the hooks of step, next and down call: see help co."""
+    """What the hooks of step, down, frame and others call: see help co."""
 
     def __init__(self):
         super().__init__("costep-hook", gdb.COMMAND_OBSCURE)
 
     def invoke(self, args, from_tty):
-        {"step": selection.end_for_step, "down": _before_down, "after-down": _after_down}[args]()
+        {"step": selection.end_for_step, "down": _before_down, "after-frame": _after_frame}[args]()
 
 
 def _before_down():
@@ -29,8 +33,9 @@ def _before_down():
                            % selection.selected().label)
 
 
-def _after_down():
-    """down N may have gone there all the same."""
+def _after_frame():
+    """Some may have gone there all the same: down N, frame 0, frame function F, thread N."""
+    selection.end_in_other_thread()
     if selection.is_hidden(gdb.selected_frame()):
         frame = selection.first_frame()
         frame.select()
@@ -41,12 +46,18 @@ def _after_down():
 def define():
     """When they are needed first. Not when the package is loaded: that may be by a shared
     library, in the middle of `run`, and GDB's `define` would let it go on unattended."""
-    hooks = [("hook-" + command, what) for command, what in _HOOKS.items()]
-    for name, what in hooks + [("hookpost-" + command, what) for command, what in _AFTER.items()]:
+    hooks = [(_name("hook-", command), what) for command, what in _HOOKS.items()]
+    for name, what in hooks + [(_name("hookpost-", command), what) for command, what in _AFTER.items()]:
         try:
             gdb.execute("show user " + name, to_string=True)    # one of the user's own stays
         except gdb.error:
             gdb.execute("define %s\ncostep-hook %s\nend" % (name, what), to_string=True)
+
+
+def _name(kind, command):
+    """Of the hook: frame function's is `frame hookpost-function`."""
+    *prefix, last = command.split()
+    return " ".join(prefix + [kind + last])
 
 
 def register():

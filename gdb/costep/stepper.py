@@ -10,7 +10,7 @@ does the rest of the line.
 """
 import gdb
 
-from . import commands, frames, layout, meaning, model, reader, stops, who
+from . import callbacks, commands, frames, layout, meaning, model, reader, stops, who
 
 SEARCHED = 64   # callers of the stepped function that may go on with its line
 DEEPEST = 100000
@@ -23,6 +23,14 @@ class Left(Exception):
     def __init__(self, text, is_stopped=False):
         super().__init__(text)
         self.is_stopped = is_stopped
+
+
+class CalledBack(Exception):
+    """The library is about to call a function of the user's."""
+
+    def __init__(self, fn):
+        super().__init__()
+        self.fn = fn
 
 
 class Stepper:
@@ -39,17 +47,19 @@ class Stepper:
         self.asker = None
         try:
             rd = reader.Reader()
-            self.asker = who.Asker(Memory(), reader.find_layout(rd))
+            self.asker = who.Asker(reader.Memory(), reader.find_layout(rd))
         except (reader.NotReady, layout.LayoutError):
             pass        # a program without the library: then nobody ever leaves
         self.swap = None
         swap = stops.address_of(stops.SWAP)
         if swap:
             self.swap = stops.Break(swap, self.thread)
+        self.callbacks = []     # set: stop there, too
 
     def close(self):
-        if self.swap is not None and self.swap.is_valid():
-            self.swap.delete()
+        for one in [self.swap] + self.callbacks:
+            if one is not None and one.is_valid():
+                one.delete()
 
     # --- who -----------------------------------------------------------------------
 
@@ -80,12 +90,15 @@ class Stepper:
     # --- running -------------------------------------------------------------------
 
     def run(self, command, *breaks):
-        ours = [one for one in (self.swap,) + breaks if one is not None and one.is_valid()]
+        ours = [one for one in (self.swap,) + breaks + tuple(self.callbacks) if one is not None and one.is_valid()]
         stop = stops.run(command, self.thread, ours)
         if stop.is_exit:
             raise Left("%s: the program has ended meanwhile" % self.name)
         if not stop.ours and not stop.is_step:
             raise Left("")      # GDB has told why
+        for one in self.callbacks:
+            if one in stop.ours:
+                raise CalledBack(one.fn)
         return stop
 
     def wait(self, pc, rsp, it, *more):
@@ -103,18 +116,52 @@ class Stepper:
     # --- a line, over switches --------------------------------------------------------
 
     def line(self, command, other_side):
-        """GDB's `next` or `step` once. `other_side`: stop there if it leaves."""
+        """GDB's `next` or `step` once. `other_side`: stop there if it leaves, and in functions
+        of the user's that the library calls."""
+        if not other_side:
+            return self._line(command, False)
+        if not is_library(gdb.newest_frame()):
+            self.callbacks = callbacks.breaks(self.thread)
+        try:
+            return self._line(command, True)
+        except CalledBack as called:
+            return self.called_back(called.fn)
+
+    def out_of_library(self):
+        """To where the caller of the library goes on, in the middle of its line: []."""
+        it = self.here()
+        co = self.coroutine(it)
+        back = next(((f.pc(), rsp_of(f)) for f in chain(co, SEARCHED) if not is_library(f)), None)
+        if back is None:
+            return where()      # only the library has called it
+        home = stops.ReturnBreak(*back, self.thread, self.asker, it)
+        with stops.armed(home):
+            stop = self.run("continue", home)
+        return [] if home in stop.ours else self.cross(self.leaver(), back)
+
+    def called_back(self, fn, said=""):
+        """On to the beginning of a function that the library calls."""
+        for one in self.callbacks:
+            one.delete()
+        self.callbacks = []
+        there = self.at_beginning(fn, None)
+        with stops.armed(there):
+            self.run("continue", there)
+        return ["%scalled back by the library, on %s:" % (said, self.label(self.here()))] + where()
+
+    def _line(self, command, other_side):
         it = self.here()
         callers = chain(self.coroutine(it), SEARCHED)
         line = stops.line_of(stops.register("rip"))
         end = self.end_of(it, callers)
-        with stops.armed(end):
+        returns = self.return_of_callback(it, callers) if other_side and end is None else None
+        with stops.armed(end, returns):
             while True:
-                stop = self.run(command, end)
+                stop = self.run(command, end, returns)
                 if not stop.ours:
                     return []
-                if end in stop.ours:
-                    return self.ended(it)
+                if end in stop.ours or returns in stop.ours:
+                    break
                 it = self.leaver()
                 if it and it.state == "done":
                     return self.cross(it, None)
@@ -129,6 +176,10 @@ class Stepper:
                 pc = stops.register("rip")
                 if stops.is_line_start(pc) and stops.line_of(pc) != line:
                     return stops.source_line()
+        # Their breakpoints are gone: GDB may stop at one again where it stands.
+        if end in stop.ours:
+            return self.ended(it)
+        return self.out_of_library() or self._line(command, True)
 
     def way_back(self, callers):
         """At a swap: where the function that is stepped goes on, (pc, rsp). It may have
@@ -151,6 +202,14 @@ class Stepper:
             return None
         return stops.ReturnBreak(real[1].pc(), rsp_of(real[1]), self.thread, self.asker, it)
 
+    def return_of_callback(self, it, callers):
+        """A breakpoint where the function that is stepped returns to the library, which has
+        called it; else None."""
+        real = [f for f in callers if f.type() != gdb.INLINE_FRAME][:2]
+        if [is_library(f) for f in real] != [False, True]:
+            return None
+        return stops.ReturnBreak(real[1].pc(), rsp_of(real[1]), self.thread, self.asker, it)
+
     def ended(self, it):
         """The function of `it` has returned: on to its last swap."""
         while True:
@@ -170,8 +229,11 @@ class Stepper:
             while True:
                 coming = self.asker.running(self.env()) if self.env() else None
                 there, verb = self.destination(coming)
-                with stops.armed(there):
-                    stop = self.run("continue", home, there)
+                try:
+                    with stops.armed(there):
+                        stop = self.run("continue", home, there)
+                except CalledBack as called:
+                    return self.called_back(called.fn, said + "; ")
                 if home in stop.ours:
                     return []
                 if there in stop.ours:
@@ -220,18 +282,6 @@ class quiet_swap:
     def __exit__(self, *_):
         if self.swap is not None and self.swap.is_valid():
             self.swap.enabled = True
-
-
-class Memory:
-    """A reader for few and small reads, of memory as it is now."""
-
-    def read(self, address, length):
-        if not 0 < address < 1 << 64 or length <= 0:
-            raise model.Unreadable(address, length)
-        try:
-            return bytes(gdb.selected_inferior().read_memory(address, length))
-        except (gdb.error, OverflowError):
-            raise model.Unreadable(address, length)
 
 
 # --- frames ---------------------------------------------------------------------------

@@ -15,7 +15,7 @@ class Running(commands.Command):
     @staticmethod
     def around():
         # GDB notes where a step begins, and must see the thread itself.
-        selection.drop()
+        selection.end_for_step()
         return contextlib.nullcontext()
 
     def run(self, args):
@@ -68,13 +68,14 @@ Example: (gdb) co-next"""
 
 
 class CoStep(Running):
-    """Step one line into calls; into whoever is switched to, too.
+    """Step one line into calls; into whoever is switched to, and callbacks, too.
 
 Usage: co-step [N]
 
-As GDB's step, but not into costep's own functions. On a line that resumes or
-yields it stops on the other side: in the function of a coroutine that begins,
-or where one goes on. With N, N times.
+As GDB's step, but not into costep's own functions. On a line that resumes, yields
+or waits it stops on the other side: in the function of a coroutine that begins, where
+one goes on, or in a function of yours that the library calls (the loop's callback, of a
+timer, of a descriptor, posted by co_remote_post). A line says whose it is. With N, N times.
 
 Example: (gdb) co-step"""
 
@@ -93,6 +94,7 @@ Usage: co-finish [N]
 As GDB's finish. But another coroutine on the same shared stack, in the same function,
 does not end it. With N, until the Nth frame from there returns: co-finish 2 is up,
 and then co-finish. At the end of a coroutine it goes on to where its resumer does.
+After co ID: until that one has been resumed, and the frame returns.
 
 Example: (gdb) co-finish"""
 
@@ -100,10 +102,7 @@ Example: (gdb) co-finish"""
 
     @staticmethod
     def around():
-        if selection.selected():
-            raise commands.Usage("coroutine %s is selected, but does not run: `co off` first"
-                                 % selection.selected().label)
-        return contextlib.nullcontext()
+        return contextlib.nullcontext()     # the selected coroutine is the one that is meant
 
     def run(self, args):
         count = self.count(args)
@@ -117,8 +116,7 @@ Example: (gdb) co-finish"""
 
     @staticmethod
     def finish(machine, count):
-        it = machine.here()
-        co = machine.coroutine(it)
+        it, co = whose(machine)
         frame = gdb.selected_frame()
         for _ in range(count):
             frame = stepper.real(frame)
@@ -129,12 +127,26 @@ Example: (gdb) co-finish"""
             frame, done = caller, frame
         kind = result_type(done)
         end = machine.end_of(it, stepper.chain(co, stepper.SEARCHED, done))
+        pc, rsp = frame.pc(), stepper.rsp_of(frame)
+        selection.end_for_step()    # no frame is valid from here on
         if end is not None:
             with stops.armed(end), stepper.quiet_swap(machine):
                 machine.run("continue", end)
             return value_returned(kind) + machine.ended(it)
-        machine.wait(frame.pc(), stepper.rsp_of(frame), it)
+        machine.wait(pc, rsp, it)
         return stepper.where() + value_returned(kind)
+
+
+def whose(machine):
+    """The coroutine whose frame is selected: (who.Who, model.Coroutine), both None: it is none's."""
+    co = selection.selected()
+    if co is None:
+        it = machine.here()
+        return it, machine.coroutine(it)
+    if co.env != machine.env():
+        raise commands.Usage("coroutine %s is another thread's: select that, as co-list numbers it, and then co %d again"
+                             % (co.label, co.id))
+    return machine.asker.at(co.address), co
 
 
 # --- what GDB's own commands do ---------------------------------------------------------

@@ -16,6 +16,8 @@ _ATT = re.compile(r"^(-?0x[0-9a-f]+)?\(%(\w+)\)$")
 _INTEL = re.compile(r"\[(\w+)([+-]0x[0-9a-f]+)?\]$")
 _PARTS = {"eax": "rax", "ax": "rax", "ecx": "rcx", "edx": "rdx", "ebx": "rbx", "esi": "rsi", "edi": "rdi"}
 
+_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp") + tuple("r%d" % i for i in range(8, 16))
+
 
 @dataclass
 class Step:
@@ -78,6 +80,16 @@ def address_in(operand, registers):
     if base not in registers:
         return None
     return (registers[base] + int(distance or "0", 16)) & 0xffffffffffffffff
+
+
+def called(text):
+    """The operand of a call (or of a jump, the last thing a function does) by a pointer;
+    None: it is something else."""
+    name, found = mnemonic(text), operands(text)
+    if not name.startswith(("call", "jmp")) or len(found) != 1 or "rip" in found[0]:
+        return None     # by rip: a function of another library, not a callback
+    by_pointer = found[0].startswith("*") or "[" in found[0] or found[0] in _REGISTERS
+    return found[0] if by_pointer else None
 
 
 def reads_from(text, register):

@@ -180,7 +180,7 @@ class Swap:
     @staticmethod
     def _word(place):
         try:
-            return int.from_bytes(stepper.Memory().read(place[1], place[2]), "little")
+            return int.from_bytes(reader.Memory().read(place[1], place[2]), "little")
         except model.Unreadable:
             return 0
 

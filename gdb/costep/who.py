@@ -104,6 +104,13 @@ class Asker:
             return None
         return Who(env, co.address, co.id, co.name, co.state)
 
+    def holds_rsp(self, who, rsp):
+        """Is it on that one's stack?"""
+        try:
+            return model.read_coroutine(self.reader, self.layout, who.address).stack.holds_rsp(rsp)
+        except model.Unreadable:
+            return False
+
     def _may_begin(self, co):
         """Is it perhaps on its way to a slot where its resumer still stands?"""
         if co.context.registers["rsp"] != co.stack.hi & ~15 or not co.resumer:
