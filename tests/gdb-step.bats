@@ -442,6 +442,49 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	grep -q 'c.cot: one state' <<<"$out"
 }
 
+# --- what is the user's --------------------------------------------------------------------------
+
+@test "whatever a command says: settings, breakpoints, frame and program are as before" {
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	commands="co-list|co-list -json|co-tree|co-bt|co-bt all|co-bt 1|co-regs 1|co-regs -last|co-stack 1|co-savebuf 1 -diff|co-check|co-timers|co-fds
+		co-apply all bt 1|co-apply 1 nonsense|co-catch|co 99|co|print *$co(1)|print $co_self()|print $co_is(1)|print $co_reg(1,'rsp')|bt|bt -full
+		co-core|co-core /nonexistent/x|co-core $BATS_TEST_TMPDIR/core|co-core $BATS_TEST_TMPDIR/fifo|co-viz $BATS_TEST_TMPDIR/a.cot
+		co-break|co-break yield_twice -co|co-catch nonsense|co-next x|co-step 0|co-finish -1|co-finish 99|co-switch x"
+	checks=$(tr '|' '\n' <<<"$commands" | sed -E "s/^\t*(.*)$/python check(\"\1\")/")
+	out=$({ printf '%s\n' "tbreak yield_twice if n == 'b'" run 'set backtrace limit 2' up 'source tests/fixtures/gdb_settings.py'
+		echo "$checks"; printf '%s\n' 'co 1' 'up' 'set backtrace limit 3'; echo "$checks"; } | TMPDIR=$BATS_TEST_TMPDIR debug --args "$step" turns)
+	echo "$out"
+	no_fault "$out"
+	[ "$(grep -c ' lines  ok$' <<<"$out")" -eq "$((2 * $(wc -l <<<"$checks")))" ]
+	[ "$(grep -c ' BAD: ' <<<"$out")" -eq 0 ]
+	# what is no file of ours to write over stays what it is
+	[ -p "$BATS_TEST_TMPDIR/fifo" ] && [ -s "$BATS_TEST_TMPDIR/core" ]
+	# GDB has ended with one selected, and what was put beside it is gone
+	[ "$(find "$BATS_TEST_TMPDIR" -name 'costep-*' | wc -l)" -eq 0 ]
+}
+
+@test "a limit of backtraces is the user's: co-bt and the stepping do without it, co ID counts from its own frames" {
+	out=$({ printf '%s\n' "tbreak yield_twice if n == 'b'" run 'set backtrace limit 2' 'co-bt 1' 'co 1' bt 'co off' bt co-step co-step co-step \
+		'show backtrace limit'; left; } | debug --args "$step" turns)
+	echo "$out"
+	answer 'co-bt 1' <<<"$out" | grep -q ' body '
+	[ "$(grep -c '^#' <<<"$(answer bt <<<"$out")")" -eq 4 ]
+	grep -qx 'coroutine 2 "bob" leaves; 0 "main" goes on:' <<<"$out"
+	grep -qx 'An upper bound on the number of backtrace levels is 2.' <<<"$out"
+	nothing_left "$out"
+}
+
+@test "what display shows comes at each stop; in a fork's child the command says where GDB is" {
+	out=$({ in_alice; printf '%s\n' 'display n' co-next co-next co-next; left; } | debug --args "$step" turns)
+	echo "$out"
+	[ "$(grep -cx '1: n = 97' <<<"$out")" -eq 3 ]
+	out=$({ in_alice; printf '%s\n' 'set follow-fork-mode child' co-next co-list; left; } | debug --args "$step" fork)
+	echo "$out"
+	answer co-next <<<"$out" | grep -qx 'co-next: GDB looks at another process now, inferior 2'
+	answer co-list <<<"$out" | grep -q 'main and 2 coroutines'
+	nothing_left "$out"
+}
+
 @test "what needs no GDB: the trace's bytes, what an instruction writes, who runs" {
 	run -0 timeout 60 python3 tests/fixtures/gdb_step_model.py all
 	echo "$output"

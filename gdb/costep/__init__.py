@@ -25,6 +25,7 @@ Read in this order; each file knows only those above it:
     reader     the reader that asks GDB          -- from here on: import gdb
     dwarf      where the fields of the higher layers' structs lie
     handlers   of GDB's events
+    settings   the user's settings, changed for a while
     unwind     frames of a suspended coroutine
     frames     GDB's frames -> dataclasses
     savedsection  a save_buffer as a read-only section of a file

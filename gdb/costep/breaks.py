@@ -8,7 +8,7 @@ import re
 
 import gdb
 
-from . import commands, layout, model, reader, stops, who
+from . import commands, handlers, layout, model, reader, stops, who
 
 
 class Program:
@@ -128,7 +128,7 @@ class Catch(gdb.Breakpoint):
     """A breakpoint of the user's, with a condition that needs no text."""
 
     def __init__(self, function, what):
-        address = stops.address_of(function)
+        address = reader.address_of(function)
         if not address:
             raise commands.Usage("the program has no %s (yet: is its library loaded?)" % function)
         super().__init__(function if function != stops.SWAP else "*%s" % function)
@@ -256,5 +256,5 @@ def listed():
 def register():
     for command in (CoBreak, CoCatch, CoIs):
         command()
-    for event in (gdb.events.exited, gdb.events.new_objfile, gdb.events.clear_objfiles):
-        event.connect(program.forget)
+    for event in ("exited", "new_objfile", "clear_objfiles"):
+        handlers.connect(event, program.forget)

@@ -7,7 +7,7 @@ library's calls by a pointer get breakpoints, which want those that lead out of 
 """
 import gdb
 
-from . import frames, meaning, reader, stops, swapsteps
+from . import frames, reader, stops, swapsteps
 
 # A function of each file that has such calls.
 _FILES = ("co_eventloop", "co_timers_expire", "co_watch", "co_remote_post")

@@ -125,6 +125,8 @@ class Command(gdb.Command):
                 lines = self.run(args)
         except (Usage, reader.NotReady, layout.LayoutError, model.Unreadable, unwind.Unwound, gdb.error) as error:
             raise gdb.GdbError("%s: %s" % (self.name, error))
+        except KeyboardInterrupt:   # Ctrl-C, or q where GDB asks for the next page
+            raise gdb.GdbError("%s: interrupted" % self.name)
         except Exception as error:  # a fault of ours must not look like one of the program
             raise gdb.GdbError("%s: a fault in this command (%s: %s); please report it"
                                % (self.name, type(error).__name__, error))

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """co-core: a core file in which every coroutine is a thread."""
-import contextlib
 import json
 import os
 import re
 
 import gdb
 
-from . import commands, corefile, core_sources, cothreads, format
+from . import commands, corefile, core_sources, cothreads, format, settings
 
 _SHOWN = 40     # lines of the table
 
@@ -49,7 +48,10 @@ Example: (gdb) co-core /tmp/all.core -open"""
             raise commands.Usage("the only options are -open and -json")
         if len(paths) != 1:
             raise commands.Usage("wants one file name, as in: co-core /tmp/all.core -open")
-        path = os.path.abspath(os.path.expanduser(paths[0]))
+        # (Of a link, what it leads to: the file comes to its place by a rename.)
+        path = os.path.realpath(os.path.expanduser(paths[0]))
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise commands.Usage("cannot write %s: it is no ordinary file" % path)
         s = commands.Session()
         if not s.snapshot.envs:
             raise commands.Usage("there are no coroutines; generate-core-file writes an ordinary core")
@@ -115,7 +117,8 @@ def _open(path, plan):
     old, others = gdb.selected_inferior(), {inferior.num for inferior in gdb.inferiors()}
     gdb.execute("add-inferior -no-connection", to_string=True)
     new = next(inferior for inferior in gdb.inferiors() if inferior.num not in others)
-    with _quiet():
+    # No questions, and no notes that another inferior is selected.
+    with settings.changed({"confirm": False, "suppress-cli-notifications": True}):
         try:
             gdb.execute("inferior %d" % new.num, to_string=True)
             if program:
@@ -145,21 +148,6 @@ def _core_file(path):
         if _quoted(path) == path:
             raise
         gdb.execute("core-file " + _quoted(path), to_string=True)
-
-
-@contextlib.contextmanager
-def _quiet():
-    """No questions, and no notes that another inferior is selected."""
-    before = {}
-    try:
-        for setting, value in (("confirm", "off"), ("suppress-cli-notifications", "on")):
-            with contextlib.suppress(gdb.error, RuntimeError):  # an older GDB has no such setting
-                before[setting] = gdb.parameter(setting)
-                gdb.execute("set %s %s" % (setting, value), to_string=True)
-        yield
-    finally:
-        for setting, value in before.items():
-            gdb.execute("set %s %s" % (setting, "on" if value else "off"), to_string=True)
 
 
 def register():

@@ -69,12 +69,14 @@ def problems(snapshot):
     return ["damaged: " + text for text in snapshot.problems]
 
 
-def _env_head(env):
+def thread_name(env):
     if env.cpu:
-        name = "thread %d (LWP %d%s)" % (env.cpu.number, env.tid, ", selected" if env.cpu.is_selected else "")
-    else:
-        name = "LWP %d, which is not among GDB's threads" % env.tid
-    lines = ["%s: main and %s; * is on the processor" % (name, plural(len(env.coroutines) - 1, "coroutine"))]
+        return "thread %d (LWP %d%s)" % (env.cpu.number, env.tid, ", selected" if env.cpu.is_selected else "")
+    return "LWP %d, which is not among GDB's stopped threads" % env.tid
+
+
+def _env_head(env):
+    lines = ["%s: main and %s; * is on the processor" % (thread_name(env), plural(len(env.coroutines) - 1, "coroutine"))]
     return lines + (["  " + env.note] if env.note else [])
 
 

@@ -301,7 +301,7 @@ def find_layout(reader):
         raise NotReady("the program is not running yet: type `run` (or `core-file CORE` for a core)")
     if selected_thread().is_running() and not _in_condition(selected_thread()):
         raise NotReady("the program is running: stop it first (Ctrl-C, or `interrupt`)")
-    address = _address_of("co_debug_layout") or _search_magic()
+    address = address_of("co_debug_layout") or _search_magic()
     if address:
         return layout.from_table(reader, address)
     try:
@@ -313,7 +313,8 @@ def find_layout(reader):
     return layout.from_context_type(fields, context.sizeof)
 
 
-def _address_of(symbol):
+def address_of(symbol):
+    """0: the program does not have it, or not yet."""
     try:
         return int(gdb.parse_and_eval("(unsigned long)&" + symbol))
     except gdb.error:

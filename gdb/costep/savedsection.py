@@ -4,6 +4,7 @@
 A file says that it has them, at their addresses on the stack; GDB is told to trust such
 sections, and reads there instead of in the program, where another's bytes are.
 """
+import atexit
 import contextlib
 import os
 import struct
@@ -13,7 +14,8 @@ import gdb
 
 _NAME = b".costep_save_buffer"
 
-_left = []      # files that GDB still has, though nobody needs them
+_files = set()  # that exist
+_left = []      # sections that GDB still has, though nobody needs them
 
 
 class Section:
@@ -22,6 +24,7 @@ class Section:
     def __init__(self, address, data):
         self.address = address
         self.path = os.path.join(tempfile.mkdtemp(prefix="costep-"), "save_buffer")
+        _files.add(self.path)
         with open(self.path, "wb") as file:
             file.write(_elf(address, data))
         gdb.execute("add-symbol-file %s -o 0" % self.path.replace("\\", "\\\\").replace(" ", "\\ "), to_string=True)
@@ -33,9 +36,21 @@ class Section:
     def remove(self):
         with contextlib.suppress(gdb.error):
             gdb.execute("remove-symbol-file -a %#x" % self.address, to_string=True)
-        with contextlib.suppress(OSError):
-            os.unlink(self.path)
-            os.rmdir(os.path.dirname(self.path))
+        _delete(self.path)
+
+
+def _delete(path):
+    _files.discard(path)
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+        os.rmdir(os.path.dirname(path))
+
+
+@atexit.register
+def _delete_all():
+    """GDB ends, perhaps with a coroutine selected."""
+    for path in list(_files):
+        _delete(path)
 
 
 def remove_left():

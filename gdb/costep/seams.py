@@ -41,6 +41,9 @@ class _Readable(FrameDecorator):
     """GDB's own bt shows an error in place of a variable that cannot be read (of a frame
     that has run into the guard, say). With a frame filter it would print an exception."""
 
+    def function(self):
+        return "??" if self.inferior_frame().name() is None else super().function()
+
     def frame_args(self):
         return self._checked(super().frame_args())
 

@@ -17,17 +17,18 @@ import contextlib
 
 import gdb
 
-from . import format, handlers, model, savedsection, unwind
+from . import format, handlers, model, savedsection, settings, unwind
 
 
 class _Selected:
     """What is selected. Nothing, as long as `co` is None."""
     co = None
     is_on = False       # not while our own commands look at the thread itself
-    thread = None       # its ptid
+    thread = None       # its global number: a core opened beside the program has the same LWPs
     level = 0           # of the thread's innermost frame that is not inlined
     real = None         # rsp and rip of that one
-    before = {}         # GDB's settings, to be put back
+    before = {}         # the user's settings, to be put back
+    ours = {}           # what they are meanwhile
     data = b""          # of the save_buffer, if its stack is copied out
     section = None      # the savedsection.Section while GDB reads them there
 
@@ -55,7 +56,7 @@ def _point(frame):
 
 def _is_here():
     """Do the frames of the selected thread begin with the coroutine's?"""
-    return _now.is_on and gdb.selected_thread() is not None and gdb.selected_thread().ptid == _now.thread
+    return _now.is_on and gdb.selected_thread() is not None and gdb.selected_thread().global_num == _now.thread
 
 
 def selected():
@@ -98,10 +99,8 @@ def select(rd, co):
     frame = gdb.newest_frame()
     while frame.type() == gdb.INLINE_FRAME and frame.older() is not None:
         frame = frame.older()
-    _now.co, _now.thread, _now.level = co, thread.ptid, frame.level()
+    _now.co, _now.thread, _now.level = co, thread.global_num, frame.level()
     _now.real = _point(frame)
-    _now.before = {"backtrace past-main": gdb.parameter("backtrace past-main"),
-                   "trust-readonly-sections": gdb.parameter("trust-readonly-sections")}
     _now.data = rd.read(co.stack.save_buffer, co.stack.save_len) if co.stack.is_out else b""
     try:
         _turn(True)
@@ -140,16 +139,32 @@ def _turn(on):
     _now.is_on = on
     if on and _now.data and not _now.section:
         _now.section = savedsection.Section(_now.co.stack.first, _now.data)
-    _set("backtrace past-main", on or _now.before["backtrace past-main"])
-    _set("trust-readonly-sections", on and bool(_now.data) or _now.before["trust-readonly-sections"])
+    if on:
+        _change_settings()
+    else:
+        _put_settings_back()
     if not on and _now.section:
         _now.section.leave()
         _now.section = None
     gdb.invalidate_cached_frames()
 
 
-def _set(parameter, on):
-    gdb.execute("set %s %s" % (parameter, "on" if on else "off"), to_string=True)
+def _change_settings():
+    _now.ours = {"backtrace past-main": True}
+    if _now.data:
+        _now.ours["trust-readonly-sections"] = True
+    limit = gdb.parameter("backtrace limit")
+    if limit is not None:
+        _now.ours["backtrace limit"] = limit + _now.level + 1   # the thread's own frames count, too
+    _now.before = {name: gdb.parameter(name) for name in _now.ours}
+    for name, value in _now.ours.items():
+        settings.put(name, value)
+
+
+def _put_settings_back():
+    for name, value in _now.before.items():
+        if gdb.parameter(name) == _now.ours[name]:  # else the user has set it meanwhile
+            settings.put(name, value)
 
 
 @contextlib.contextmanager
@@ -162,8 +177,8 @@ def paused():
         level = gdb.selected_frame().level()
     except gdb.error:
         level = None
-    _turn(False)
     try:
+        _turn(False)
         yield
     finally:
         if _now.co is not None:
@@ -227,8 +242,7 @@ def _say_goodbye(co, why="the program goes on"):
 def _leave():
     """The program runs: do nothing now that needs it to stand. The file goes later."""
     if _now.is_on:
-        _set("backtrace past-main", _now.before["backtrace past-main"])
-        _set("trust-readonly-sections", _now.before["trust-readonly-sections"])
+        _put_settings_back()
         if _now.section:
             _now.section.leave()
     _now.co, _now.is_on, _now.section = None, False, None

@@ -28,7 +28,7 @@ class CostepHook(gdb.Command):
 
 def _before_down():
     """Below the coroutine's innermost frame there is only the thread's."""
-    if selection.is_bottom(gdb.selected_frame()):
+    if selection.is_on() and selection.is_bottom(gdb.selected_frame()):
         raise gdb.GdbError("Bottom (innermost) frame of coroutine %s selected; you cannot go down."
                            % selection.selected().label)
 
@@ -36,6 +36,8 @@ def _before_down():
 def _after_frame():
     """Some may have gone there all the same: down N, frame 0, frame function F, thread N."""
     selection.end_in_other_thread()
+    if not selection.is_on():
+        return      # perhaps there is no frame at all
     if selection.is_hidden(gdb.selected_frame()):
         frame = selection.first_frame()
         frame.select()

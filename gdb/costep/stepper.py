@@ -42,6 +42,8 @@ class Stepper:
         self.thread = gdb.selected_thread()
         if self.thread is None:
             raise commands.Usage("the program is not running: type `run` first")
+        if self.thread.is_running():
+            raise commands.Usage("the selected thread is running: stop it first (`interrupt`), or select one that stands")
         if stops.connection_is_core():
             raise commands.Usage("this is a core: nothing can run in it")
         self.asker = None
@@ -51,7 +53,7 @@ class Stepper:
         except (reader.NotReady, layout.LayoutError):
             pass        # a program without the library: then nobody ever leaves
         self.swap = None
-        swap = stops.address_of(stops.SWAP)
+        swap = reader.address_of(stops.SWAP)
         if swap:
             self.swap = stops.Break(swap, self.thread)
         self.callbacks = []     # set: stop there, too
@@ -94,6 +96,9 @@ class Stepper:
         stop = stops.run(command, self.thread, ours)
         if stop.is_exit:
             raise Left("%s: the program has ended meanwhile" % self.name)
+        if stop.is_elsewhere:
+            raise Left("%s: GDB looks at another process now, inferior %d" % (self.name, gdb.selected_inferior().num),
+                       is_stopped=gdb.selected_inferior().pid != 0)
         if not stop.ours and not stop.is_step:
             raise Left("")      # GDB has told why
         for one in self.callbacks:
@@ -331,4 +336,4 @@ def where(caller=False):
         newest.select()
     text = gdb.execute("frame", to_string=True)
     newest.select()
-    return text.rstrip("\n").split("\n")
+    return text.rstrip("\n").split("\n") + stops.displays()

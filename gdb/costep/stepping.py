@@ -5,7 +5,7 @@ import re
 
 import gdb
 
-from . import commands, reader, selection, stepper, stops
+from . import commands, reader, selection, settings, stepper, stops
 
 
 class Running(commands.Command):
@@ -14,14 +14,14 @@ class Running(commands.Command):
 
     @staticmethod
     def around():
-        # GDB notes where a step begins, and must see the thread itself.
-        selection.end_for_step()
-        return contextlib.nullcontext()
+        return settings.changed({"backtrace limit": None})
 
     def run(self, args):
         count = self.count(args)
         machine = stepper.Stepper(self.name)
         try:
+            # GDB notes where a step begins, and must see the thread itself.
+            selection.end_for_step()
             for i in range(count):
                 lines = self.step(machine)
                 if i < count - 1:
@@ -99,10 +99,6 @@ After co ID: until that one has been resumed, and the frame returns.
 Example: (gdb) co-finish"""
 
     name = "co-finish"
-
-    @staticmethod
-    def around():
-        return contextlib.nullcontext()     # the selected coroutine is the one that is meant
 
     def run(self, args):
         count = self.count(args)

@@ -11,7 +11,7 @@ from typing import List
 
 import gdb
 
-from . import model
+from . import model, reader
 
 SWAP = "coctx_swap"
 
@@ -19,10 +19,12 @@ SWAP = "coctx_swap"
 @dataclass
 class Stop:
     """Why. `ours`: those of our breakpoints that wanted it. `is_step`: a stepping
-    command came to its end. Else it is the program's or the user's business: `cause`."""
+    command came to its end. Else it is the program's or the user's business: `cause`.
+    `is_elsewhere`: GDB looks at another process now (the child of a fork, say)."""
     ours: List = field(default_factory=list)
     is_step: bool = False
     is_exit: bool = False
+    is_elsewhere: bool = False
     cause: str = ""
 
 
@@ -37,6 +39,7 @@ class Break(gdb.Breakpoint):
         self.silent = True
         self.is_hit = False
         self.of_thread = thread.ptid if thread else None
+        self.of_inferior = gdb.selected_inferior().num
 
     def is_wanted(self):
         return True
@@ -45,9 +48,12 @@ class Break(gdb.Breakpoint):
         # Whatever happens here must not end in a traceback: then it is no stop.
         try:
             thread = gdb.selected_thread()
+            if thread.inferior.num != self.of_inferior:
+                # The child of a fork, into which GDB has gone: there the command ends.
+                return not gdb.parameter("schedule-multiple")
             is_ours = self.of_thread is None or thread.ptid == self.of_thread
             self.is_hit = is_ours and self.is_wanted()
-        except (gdb.error, model.Unreadable):
+        except (RuntimeError, ValueError, model.Unreadable):    # gdb.error is one of the first
             self.is_hit = False
         return self.is_hit
 
@@ -89,7 +95,7 @@ class GoneBreak(Break):
 def gone_breaks(asker, who):
     if who is None:
         return []
-    found = [(name, address_of(name)) for name in ("co_release", "co_reset", "co_destroy")]
+    found = [(name, reader.address_of(name)) for name in ("co_release", "co_reset", "co_destroy")]
     return [GoneBreak(name, address, who, asker) for name, address in found if address]
 
 
@@ -108,7 +114,7 @@ def run(command, thread, ours=()):
     """GDB's `command`, which lets the program run; until it stops."""
     for one in ours:
         one.is_hit = False
-    events, exits = [], []
+    events, exits, number = [], [], gdb.selected_inferior().num
     counts = {b.number: b.hit_count for b in gdb.breakpoints()}
     gdb.events.stop.connect(events.append)
     gdb.events.exited.connect(exits.append)
@@ -117,6 +123,8 @@ def run(command, thread, ours=()):
     finally:
         gdb.events.stop.disconnect(events.append)
         gdb.events.exited.disconnect(exits.append)
+    if gdb.selected_inferior().num != number:
+        return Stop(is_elsewhere=True, cause="GDB looks at another process")
     if exits or gdb.selected_thread() is None or not gdb.selected_thread().is_valid():
         return Stop(is_exit=True)
     event = events[-1] if events else None
@@ -143,19 +151,16 @@ def register(name):
     return int(gdb.newest_frame().read_register(name)) & 0xffffffffffffffff
 
 
-def address_of(symbol):
-    """Of a function of the library; 0: the program does not have it, or not yet."""
-    try:
-        return int(gdb.parse_and_eval("(unsigned long)&" + symbol))
-    except gdb.error:
-        return 0
-
-
 def source_line():
     """The line where the selected frame stands, as a stepping command shows it."""
     text = gdb.execute("frame", to_string=True).rstrip("\n")
     lines = text.split("\n")
-    return lines[1:] or lines
+    return (lines[1:] or lines) + displays()
+
+
+def displays():
+    """What `display` shows at each stop; GDB does not at those of our breakpoints."""
+    return gdb.execute("display", to_string=True).splitlines()
 
 
 def is_line_start(pc):

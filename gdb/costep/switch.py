@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
 """co-switch: the next switch, instruction by instruction."""
-import contextlib
 import dataclasses
 import json
 
 import gdb
 
-from . import commands, meaning, model, reader, stepper, stepping, stops, swapsteps
+from . import commands, meaning, model, reader, selection, settings, stepper, stepping, stops, swapsteps
 
 MAX_STEPS = 1000    # of one swap; ours has some thirty
 
@@ -31,11 +30,12 @@ Example: (gdb) co-switch"""
         as_json = "-json" in words
         count = self.count(" ".join(word for word in words if word != "-json"))
         machine = stepper.Stepper(self.name)
-        if machine.swap is None or machine.asker is None:
-            raise commands.Usage("this program has no %s" % stops.SWAP)
         told = []
         say = Say(as_json)
         try:
+            if machine.swap is None or machine.asker is None:
+                raise commands.Usage("this program has no %s" % stops.SWAP)
+            selection.end_for_step()
             for _ in range(count):
                 told.append({"from": None, "to": None, "copied": [], "steps": []})
                 one_switch(machine, say, told[-1])
@@ -225,20 +225,9 @@ def registers():
     return values
 
 
-@contextlib.contextmanager
 def quiet():
     """Without a word from GDB about each stop."""
-    try:
-        before = gdb.parameter("suppress-cli-notifications")
-    except RuntimeError:    # an older GDB
-        before = None
-    if before is not None:
-        gdb.execute("set suppress-cli-notifications on")
-    try:
-        yield
-    finally:
-        if before is not None:
-            gdb.execute("set suppress-cli-notifications %s" % ("on" if before else "off"))
+    return settings.changed({"suppress-cli-notifications": True})
 
 
 def register():

@@ -22,7 +22,7 @@ import contextlib
 import gdb
 import gdb.unwinder
 
-from . import model, reader
+from . import model, reader, settings
 
 _MASK = 0xffffffffffffffff
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp", "rip")
@@ -91,16 +91,10 @@ def register():
     gdb.unwinder.register_unwinder(None, _unwinder, replace=True)
 
 
-@contextlib.contextmanager
 def past_main():
     """GDB ends a backtrace at main. The thread itself may be in main, and the
-    first step must go on from there."""
-    before = gdb.parameter("backtrace past-main")
-    _set_past_main(True)
-    try:
-        yield
-    finally:
-        _set_past_main(before)
+    first step must go on from there. Nor does the user's limit count for our walks."""
+    return settings.changed({"backtrace past-main": True, "backtrace limit": None})
 
 
 @contextlib.contextmanager
@@ -143,14 +137,10 @@ def after_shim(frame):
 def without_callers(frame):
     """What the compiler could say of a variable only by its value at the function's
     entry, GDB looks for in the caller. A shim there would mislead it."""
-    before = gdb.parameter("backtrace limit")
     while frame.type() == gdb.INLINE_FRAME:
         frame = frame.older()
-    gdb.execute("set backtrace limit %d" % (frame.level() + 1), to_string=True)
-    try:
+    with settings.changed({"backtrace limit": frame.level() + 1}):
         yield
-    finally:
-        gdb.execute("set backtrace limit %s" % ("unlimited" if before is None else before), to_string=True)
 
 
 def _start(registers):
@@ -159,10 +149,6 @@ def _start(registers):
     _unwinder.restarts.clear()
     gdb.invalidate_cached_frames()
     return _first_frame(registers)
-
-
-def _set_past_main(on):
-    gdb.execute("set backtrace past-main %s" % ("on" if on else "off"), to_string=True)
 
 
 def _innermost_level():

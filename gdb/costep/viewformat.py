@@ -5,11 +5,7 @@ from . import format, meaning, waits
 
 def thread_head(env, what=""):
     """The line above what is said of one thread."""
-    if env.cpu:
-        name = "thread %d (LWP %d%s)" % (env.cpu.number, env.tid, ", selected" if env.cpu.is_selected else "")
-    else:
-        name = "LWP %d, which is not among GDB's threads" % env.tid
-    return "%s: %s" % (name, what or format.plural(len(env.coroutines) - 1, "coroutine"))
+    return "%s: %s" % (format.thread_name(env), what or format.plural(len(env.coroutines) - 1, "coroutine"))
 
 
 # --- co-tree ----------------------------------------------------------------------------

@@ -40,18 +40,12 @@ Example: (gdb) co 2"""
                     "no coroutine is selected: GDB shows the thread itself"]
         if arg == "off":
             return self._off()
-        with self._paused():
+        with super().around():
             s = commands.Session()
             it = s.find(arg)
         if isinstance(it, model.Context):
             raise commands.Usage("%s is a context; co-bt %s shows its frames" % (arg, arg))
         return self._select(s, it)
-
-    @staticmethod
-    @contextlib.contextmanager
-    def _paused():
-        with selection.paused(), reader.keep_selection():
-            yield
 
     @staticmethod
     def _off():

@@ -5,7 +5,7 @@ import time
 
 import gdb
 
-from . import checks, commands, dwarf, format, jsonout, model, reader, savebuf, tree, unwind, viewformat, waits
+from . import checks, commands, dwarf, format, jsonout, model, reader, savebuf, tree, viewformat, waits
 
 
 def needs_coroutines(s):
