@@ -463,6 +463,21 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	[ "$(find "$BATS_TEST_TMPDIR" -name 'costep-*' | wc -l)" -eq 0 ]
 }
 
+@test "in an ASCII locale, with a path of other letters, of spaces and quotes" {
+	mkdir "$BATS_TEST_TMPDIR/d é'x"
+	cp "$step" "$BATS_TEST_TMPDIR/d é'x/step"
+	out=$({ printf '%s\n' "tbreak yield_twice if n == 'b' && \$co_is(2)" run co-list 'print $co_self()->name' 'co 1' bt 'co-apply "alice" bt 1' co-step \
+		"co-core $BATS_TEST_TMPDIR/core" 'show host-charset'; left; } |
+		LC_ALL=C TMPDIR="$BATS_TEST_TMPDIR/d é'x" debug --args "$BATS_TEST_TMPDIR/d é'x/step" turns)
+	echo "$out"
+	grep -qE '^ +1 +alice +suspended ' <<<"$out"
+	grep -q '^\$1 = "bob"' <<<"$out"
+	[ "$(answer 'co-apply "alice" bt 1' <<<"$out" | grep -c '^#1 ')" -eq 1 ]
+	grep -qF "gdb '$BATS_TEST_TMPDIR/d é'\"'\"'x/step' $BATS_TEST_TMPDIR/core" <<<"$out"
+	grep -q 'The host character set is "auto; currently ' <<<"$out"
+	nothing_left "$out"
+}
+
 @test "a limit of backtraces is the user's: co-bt and the stepping do without it, co ID counts from its own frames" {
 	out=$({ printf '%s\n' "tbreak yield_twice if n == 'b'" run 'set backtrace limit 2' 'co-bt 1' 'co 1' bt 'co off' bt co-step co-step co-step \
 		'show backtrace limit'; left; } | debug --args "$step" turns)

@@ -8,7 +8,7 @@ import re
 
 import gdb
 
-from . import commands, handlers, layout, model, reader, stops, who
+from . import commands, handlers, layout, model, reader, settings, stops, who
 
 
 class Program:
@@ -69,7 +69,8 @@ Example: (gdb) break worker if $co_is(2)"""
 
     def invoke(self, which):
         try:
-            found = selected()
+            with settings.any_text():
+                found = selected()
             is_text = which.type.strip_typedefs().code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_PTR)
             return found is not None and (found.name == which.string() if is_text else found.id == int(which))
         except (gdb.error, reader.NotReady, layout.LayoutError, model.Unreadable):

@@ -8,7 +8,7 @@ import contextlib
 
 import gdb
 
-from . import arguments, format, frames, layout, meaning, model, reader, selection, unwind
+from . import arguments, format, frames, layout, meaning, model, reader, selection, settings, unwind
 from .arguments import Usage, at_most_one
 
 # Frames are walked only for those that have no blocked_at: who runs, and
@@ -121,7 +121,7 @@ class Command(gdb.Command):
 
     def invoke(self, args, from_tty):
         try:
-            with self.around():
+            with settings.any_text(), self.around():
                 lines = self.run(args)
         except (Usage, reader.NotReady, layout.LayoutError, model.Unreadable, unwind.Unwound, gdb.error) as error:
             raise gdb.GdbError("%s: %s" % (self.name, error))
@@ -130,7 +130,8 @@ class Command(gdb.Command):
         except Exception as error:  # a fault of ours must not look like one of the program
             raise gdb.GdbError("%s: a fault in this command (%s: %s); please report it"
                                % (self.name, type(error).__name__, error))
-        gdb.write("\n".join(lines) + "\n" if lines else "")
+        with settings.any_text():
+            gdb.write("\n".join(lines) + "\n" if lines else "")
 
     @staticmethod
     @contextlib.contextmanager

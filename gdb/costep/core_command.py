@@ -2,7 +2,7 @@
 """co-core: a core file in which every coroutine is a thread."""
 import json
 import os
-import re
+import shlex
 
 import gdb
 
@@ -101,7 +101,7 @@ def _say(s, plan, path, size, n_lost):
         lines.append("%s could not be read (guards?) and are left out" % format.plural(n_lost, "byte"))
     lines += ["damaged: " + text for text in s.snapshot.problems]
     program = gdb.current_progspace().filename or "PROGRAM"
-    return lines + ["written: %s (%s); to look at it: gdb %s %s" % (path, format.size(size), program, path)]
+    return lines + ["written: %s (%s); to look at it: gdb %s %s" % (path, format.size(size), shlex.quote(program), shlex.quote(path))]
 
 
 def _as_json(plan):
@@ -122,7 +122,7 @@ def _open(path, plan):
         try:
             gdb.execute("inferior %d" % new.num, to_string=True)
             if program:
-                gdb.execute("file " + _quoted(program), to_string=True)
+                gdb.execute("file " + settings.quoted(program), to_string=True)
             _core_file(path)
         except gdb.error:
             gdb.execute("inferior %d" % old.num, to_string=True)
@@ -136,18 +136,14 @@ def _open(path, plan):
     return ["opened as inferior %d: info threads lists all, thread %d.2 goes there" % (new.num, new.num)]
 
 
-def _quoted(path):
-    return re.sub(r"([\\\s'\"])", r"\\\1", path)
-
-
 def _core_file(path):
     """Its argument is the rest of the line; from GDB 16 on, it is a word as others are."""
     try:
         gdb.execute("core-file " + path, to_string=True)
     except gdb.error:
-        if _quoted(path) == path:
+        if settings.quoted(path) == path:
             raise
-        gdb.execute("core-file " + _quoted(path), to_string=True)
+        gdb.execute("core-file " + settings.quoted(path), to_string=True)
 
 
 def register():

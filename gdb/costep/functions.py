@@ -2,7 +2,7 @@
 """$co(ID), $co_self(), $co_reg(ID, REGISTER): values, for print and conditions."""
 import gdb
 
-from . import commands, layout, model, reader, selection
+from . import commands, layout, model, reader, selection, settings
 
 
 def _value(co):
@@ -15,7 +15,7 @@ def _value(co):
 
 def _session():
     try:
-        with selection.paused():
+        with settings.any_text(), selection.paused():
             return commands.Session()
     except (reader.NotReady, layout.LayoutError, model.Unreadable) as error:
         raise gdb.GdbError("$co: %s" % error)

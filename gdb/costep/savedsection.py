@@ -12,6 +12,8 @@ import tempfile
 
 import gdb
 
+from . import settings
+
 _NAME = b".costep_save_buffer"
 
 _files = set()  # that exist
@@ -27,7 +29,7 @@ class Section:
         _files.add(self.path)
         with open(self.path, "wb") as file:
             file.write(_elf(address, data))
-        gdb.execute("add-symbol-file %s -o 0" % self.path.replace("\\", "\\\\").replace(" ", "\\ "), to_string=True)
+        gdb.execute("add-symbol-file %s -o 0" % settings.quoted(self.path), to_string=True)
 
     def leave(self):
         """Remove it later: not while the program runs, nor while GDB walks its frames."""

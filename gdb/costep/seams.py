@@ -121,8 +121,8 @@ class _Filter:
                 if frame is None or frame.name() == "__morestack":
                     return frame is not None
                 frame = frame.older()
-        except gdb.error:
-            pass
+        except (gdb.error, UnicodeDecodeError):     # a name that this locale has no letters for:
+            pass                                    # no filter could show it, GDB can
         return False
 
     def filter(self, frames):

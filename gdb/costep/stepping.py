@@ -154,7 +154,7 @@ def skipped_library():
     numbers = []
     if not stepper.is_library(gdb.selected_frame()):
         for path in sorted(reader.Reader().library_dirs()):
-            pattern = re.sub(r"[][*?\\]", "?", path) + "/*"
+            pattern = re.sub(r"[][*?\\\s'\"]", "?", path) + "/*"
             said = gdb.execute("skip -gfi %s" % pattern, to_string=True)
             numbers += [max(_skips())] if said else []
     try:

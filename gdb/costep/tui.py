@@ -8,7 +8,7 @@ import sys
 
 import gdb
 
-from . import commands, format, handlers, layout, model, reader, selection, viewformat
+from . import commands, format, handlers, layout, model, reader, selection, settings, viewformat
 
 _LAYOUT = "tui new-layout co {-horizontal src 3 coroutines 2} 2 status 0 cmd 1"
 _open = []      # windows
@@ -62,7 +62,7 @@ def _look(width):
     """Lines of text, and line -> ID."""
     try:
         # Not by pausing co ID's selection: GDB would forget what its source window shows.
-        with reader.keep_selection():
+        with settings.any_text(), reader.keep_selection():
             s = commands.Session()
             if not s.snapshot.envs:
                 return ["no coroutines yet"], {}

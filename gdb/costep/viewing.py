@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """co ID, co-apply: GDB's own commands in another coroutine."""
 import contextlib
+import re
 
 import gdb
 
@@ -85,9 +86,10 @@ Example: (gdb) co-apply all bt 3"""
     name = "co-apply"
 
     def run(self, args):
-        which, _, command = args.strip().partition(" ")
-        if not which or not command.strip():
+        match = re.match(r'\s*("[^"]*"|\S+)\s+(.*\S)', args)
+        if not match:
             raise commands.Usage("wants a coroutine and a command, as in: co-apply all bt")
+        which, command = match.groups()
         selection_hooks.define()
         s = commands.Session()
         if which == "all":
@@ -103,7 +105,7 @@ Example: (gdb) co-apply all bt 3"""
             gdb.write("%scoroutine %s, %s:\n" % ("\n" if i else "", co.label,
                                                  "on the processor" if co.cpu else format.state(co)))
             try:
-                self._one(s, co, command.strip())
+                self._one(s, co, command)
             except (gdb.error, unwind.Unwound) as error:
                 if which != "all":
                     raise
