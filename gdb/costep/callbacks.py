@@ -11,6 +11,7 @@ from . import frames, reader, stops, swapsteps
 
 # A function of each file that has such calls.
 _FILES = ("co_eventloop", "co_timers_expire", "co_watch", "co_remote_post")
+_LONGEST = 1024     # bytes of one line's instructions
 
 
 class CallbackBreak(stops.Break):
@@ -42,30 +43,35 @@ def breaks(thread):
 def _sites():
     """address -> operand of the calls."""
     found = {}
-    arch = gdb.newest_frame().architecture()
     for name in _FILES:
         symbol = gdb.lookup_global_symbol(name)
-        if symbol is None or symbol.symtab is None:
-            continue
-        for block in (symbol.symtab.global_block(), symbol.symtab.static_block()):
-            for function in block:
-                if function.is_function:
-                    found.update(_calls(arch, int(function.value().address)))
+        if symbol is not None and symbol.symtab is not None:
+            found.update(_calls(symbol.symtab))
     return found
 
 
-def _calls(arch, function):
-    block = gdb.block_for_pc(function)
-    if block is None:
-        return
-    for one in arch.disassemble(block.start, block.end - 1):
-        operand = swapsteps.called(one["asm"])
-        if operand:
-            yield one["addr"], operand
+def _calls(symtab):
+    """(address, operand) of those in one file. From one line's first instruction to the
+    next one's: a function's block may span half of the program, if it has a part among
+    those that hardly ever run; and at what is no instruction there must be no breakpoint."""
+    arch = gdb.newest_frame().architecture()
+    starts = sorted({entry.pc for entry in symtab.linetable()})
+    for start, end in zip(starts, starts[1:]):
+        if end - start > _LONGEST:
+            continue
+        for one in arch.disassemble(start, end - 1):
+            operand = swapsteps.called(one["asm"])
+            if operand and _is_of(symtab, one["addr"]):
+                yield one["addr"], operand
+
+
+def _is_of(symtab, pc):
+    found = gdb.find_pc_line(pc).symtab
+    return found is not None and found.filename == symtab.filename
 
 
 def _target(operand, registers):
     at = swapsteps.address_in(operand, registers)
     if at is None:
-        return registers.get(operand.lstrip("*%"), 0)
+        return registers.get(operand.lstrip("%"), 0)
     return int.from_bytes(reader.Memory().read(at, 8), "little")

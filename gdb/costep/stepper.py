@@ -156,6 +156,7 @@ class Stepper:
 
     def _line(self, command, other_side):
         it = self.here()
+        is_users = not is_library(gdb.newest_frame())
         callers = chain(self.coroutine(it), SEARCHED)
         line = stops.line_of(stops.register("rip"))
         end = self.end_of(it, callers)
@@ -164,6 +165,8 @@ class Stepper:
             while True:
                 stop = self.run(command, end, returns)
                 if not stop.ours:
+                    if other_side and is_users and is_library(gdb.newest_frame()):
+                        break   # by a jump, the last thing that a function does: GDB's skip knows only calls
                     return []
                 if end in stop.ours or returns in stop.ours:
                     break

@@ -89,7 +89,7 @@ def called(text):
     if not name.startswith(("call", "jmp")) or len(found) != 1 or "rip" in found[0]:
         return None     # by rip: a function of another library, not a callback
     by_pointer = found[0].startswith("*") or "[" in found[0] or found[0] in _REGISTERS
-    return found[0] if by_pointer else None
+    return found[0].lstrip("*") if by_pointer else None
 
 
 def reads_from(text, register):
