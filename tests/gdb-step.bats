@@ -319,7 +319,7 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	grep -qx "\$1 = $rip" <<<"$out2"
 	# the mark is right under the one that loads rsp, which names both
 	grep -A1 '  rsp  *0x' <<<"$out2" | tail -1 |
-		grep -qx -- '------ rsp changes hands: from the stack of 1 "alice" to that of 0 "main" ------'
+		grep -qx -- '--- rsp changes hands: from the stack of 1 "alice" to that of 0 "main" ---'
 	grep -q '^now on the processor: 0 "main"$' <<<"$out2"
 }
 
@@ -356,7 +356,7 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	echo "$out"
 	no_fault "$out"
 	grep -qE '^switch from [a-z_]+(\[[0-9]\])? to [a-z_]+(\[[0-9]\])?$' <<<"$out"
-	grep -qE '^------ rsp changes hands: ' <<<"$out"
+	grep -qE '^--- rsp changes hands: ' <<<"$out"
 }
 
 # --- co-break, co-catch ------------------------------------------------------------------------

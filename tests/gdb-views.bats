@@ -213,7 +213,7 @@ each() { # function: of every program
 	[ "$(answer co-timers <<<"$core" | awk '$2 ~ /^[ABC]$/ { print $2 }' | xargs)" = "B C A" ]
 	out=$(printf '%s\n' 'tbreak co_eventloop' run co-fds 'co-fds -json' co-timers | debug "$lessons/06-epoll/demo")
 	echo "$out"
-	answer co-fds <<<"$out" | head -1 | grep -qE ': 2 wait for 2 descriptors; the epoll set is descriptor [0-9]+$'
+	answer co-fds <<<"$out" | head -1 | grep -qE ': 2 wait for 2 descriptors; epoll set: [0-9]+$'
 	answer co-fds <<<"$out" | grep -qE '^ ?[0-9]+ +IN +1 +ping +waiting +pipe:\[[0-9]+\] +play demo.c:'
 	answer co-timers <<<"$out" | grep -q 'nobody waits for a time'
 	cp "$lessons/05-timers/demo" "$BATS_TEST_TMPDIR/stripped"

@@ -120,7 +120,7 @@ def numbered(found, shown, lines=None):
             if f.function in ("co_has_no_resumer", "co_resumer_is_copied_out"):
                 lines[-1:] = [format.context_seam(f.function)]
             continue
-        lines.append(format.frame(len(shown), f))
+        lines.append(format.frame(len(shown), f, commands.width()))
         shown.append(f)
     return lines
 

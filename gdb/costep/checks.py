@@ -148,7 +148,7 @@ def _rsp(expect, snapshot, reader):
             continue
         stray = any(env.address == co.env and env.is_stray for env in snapshot.envs)
         rsp = co.registers["rsp"]
-        expect(co.stack.lo <= rsp <= co.stack.hi or co.cpu and stray, co.env, "%s: rsp is %#x, outside of its stack %#x-%#x" % (
+        expect(co.stack.lo <= rsp <= co.stack.hi or co.cpu and stray, co.env, "%s: rsp is %#x, not in %#x-%#x" % (
             co.label, rsp, co.stack.lo, co.stack.hi))
 
 

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Dataclasses -> lines of text. No GDB, no memory, no colour: plain ASCII."""
+import re
+import textwrap
+
 from . import meaning
 
 WIDTH = 120
+NARROW = 100    # below that, tables leave out what one can do without
 
 
 def cut(text, width):
@@ -29,6 +33,14 @@ def table(header, rows, flexible=(), width=WIDTH, right=()):
     return lines
 
 
+def without(column, header, rows, width):
+    """The same without that column, in a narrow terminal, if it does not fit."""
+    needed = sum(max(len(row[i]) for row in [header] + rows) + 2 for i in range(len(header))) - 2
+    if width >= NARROW or needed <= width:
+        return header, rows
+    return header[:column] + header[column + 1:], [row[:column] + row[column + 1:] for row in rows]
+
+
 def size(n_bytes):
     """At most five characters."""
     for unit in ("", "K", "M", "G"):
@@ -49,10 +61,11 @@ def coroutine_list(snapshot, names, where, width=WIDTH):
     """`where`: address of a coroutine -> text, for those that have no blocked_at."""
     rows, heads = [], []
     for env in snapshot.envs:
-        heads.append((len(rows), _env_head(env)))
+        heads.append((len(rows), _env_head(env, width)))
         rows += [_list_row(snapshot, co, names, where) for co in env.coroutines]
     header = ("", "id", "name", "state", "where", "by", "stack used", "resumes", "created at")
-    lines = table(header, rows, flexible=(2, 4, 8), width=width, right=(1, 5, 6, 7))
+    header, rows = without(8, header, rows, width)
+    lines = table(header, rows, flexible=(2, 4, 8)[:len(header) - 6], width=width, right=(1, 5, 6, 7))
     out = []
     for i, line in enumerate(lines[1:]):
         for at, head in heads:
@@ -75,9 +88,14 @@ def thread_name(env):
     return "LWP %d, which is not among GDB's stopped threads" % env.tid
 
 
-def _env_head(env):
+def _env_head(env, width):
     lines = ["%s: main and %s; * is on the processor" % (thread_name(env), plural(len(env.coroutines) - 1, "coroutine"))]
-    return lines + (["  " + env.note] if env.note else [])
+    return lines + note(env, width)
+
+
+def note(env, width):
+    """What is to be said of the thread, if anything: below its head."""
+    return textwrap.wrap(env.note, width, initial_indent="  ", subsequent_indent="  ")
 
 
 def state(co):
@@ -133,6 +151,8 @@ def registers(title, values, saved_at, names, is_live, is_new=False, width=WIDTH
     header = ("", "value", "goes to" if is_live else "saved at", "role", "what it is")
     if not saved_at:
         header, rows = (header[:2] + header[3:], [row[:2] + row[3:] for row in rows])
+    elif not is_live:   # the first one's is in the title
+        header, rows = without(2, header, rows, width)
     return [title] + table(header, rows, flexible=(len(header) - 1,), width=width)
 
 
@@ -154,8 +174,8 @@ def _meaning(name, value, names, is_live):
 # --- co-bt --------------------------------------------------------------------------
 
 
-def frame(number, f):
-    """One frame, as GDB's bt shows it but without the address."""
+def frame(number, f, width=WIDTH):
+    """One frame, as GDB's bt shows it but without the address; of several lines if need be."""
     text = ("#%d" % number).ljust(3) + " " + f.function
     if f.args is not None:
         text += " (%s)" % f.args
@@ -165,7 +185,19 @@ def frame(number, f):
         text = "%s%#x in ??" % (text[:-2], f.pc)
     elif f.module:
         text += " from %s" % f.module
-    return text
+    return broken(text, width)
+
+
+def broken(text, width):
+    """Lines that are too long go on in the next one, at an argument or a place, as GDB's do."""
+    lines = [""]
+    for part in re.split(r"(?<=,) (?=\w+=)| (?=at \S+$|from \S+$)", text):
+        joined = lines[-1] + " " + part if lines[-1] else part
+        if lines[-1] and len(joined) > width:
+            lines.append("    " + part)
+        else:
+            lines[-1] = joined
+    return "\n".join(lines)
 
 
 def seam(co, resumer):
@@ -205,7 +237,7 @@ def context_seam(end):
         return "--- whoever resumed it is copied out: co-bt ID shows its frames ---"
     if end:
         return "--- it is suspended: nobody has swapped to it ---"
-    return "--- its first function began at the entry trampoline; below, who swapped to it ---"
+    return "--- here it began, at the entry trampoline; below, who swapped to it ---"
 
 
 # --- co-stack -----------------------------------------------------------------------
@@ -230,3 +262,18 @@ def stack(title, words, hi, width=WIDTH):
     last = len(header) - 1
     # Pictures have the high addresses on top; a debugger's dump has them below.
     return [title + "; lowest address first"] + table(tuple(header), rows, flexible=(last,), width=width, right=(1,) if last == 4 else ())
+
+
+# --- co-help ------------------------------------------------------------------------
+
+
+def commands(above, rows, below, width):
+    """`rows`: (usage, what it does). In a narrow terminal of a usage only the name."""
+    lines = textwrap.wrap(above, width) + [""]
+    for usage, what in rows:
+        if width >= NARROW:
+            lines.append("  %-39s %s" % (usage, what))
+        else:
+            name = re.match(r"layout co|\S+?(?=\(|\s|$)", usage).group()
+            lines += textwrap.wrap("%-11s %s" % (name, what), width, initial_indent="  ", subsequent_indent=" " * 14)
+    return lines + [""] + textwrap.wrap(below, width)

@@ -13,7 +13,7 @@ Usage: co-list [-json]
   by          ID of who resumed it
   stack used  bytes between its stack pointer and the top, and the whole; or
               how many are copied out, while another's are in its slot
-  created at  the call of co_create
+  created at  the call of co_create (not in a terminal that is too narrow)
 
 -json, here and with other commands: one line with an object. "costep": 1, the number of
 the format; "command". Addresses and registers are texts, "0x...", other numbers numbers;

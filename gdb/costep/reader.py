@@ -137,6 +137,8 @@ class Reader:
             sections = gdb.execute("info files", to_string=True)
             self._code = sorted((int(lo, 16), int(hi, 16)) for lo, hi, name in re.findall(
                 r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\.text|\.plt\S*|\.init|\.fini)\b", sections))
+        if not self._code:      # of a child that GDB has followed it lists none
+            return self.symbol(address) is not None
         i = bisect.bisect_right(self._code, (address, 1 << 64))
         return i > 0 and address < self._code[i - 1][1]
 

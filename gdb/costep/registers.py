@@ -13,7 +13,7 @@ Usage: co-regs [ID | NAME] [-diff ID | -last] [-json]
 Without ID, whoever is on the processor. ID is a coroutine's number or name
 (co-list shows them), or a variable of type struct coctx.
 
-  saved at      address of the register's field in the struct coctx
+  saved at      address of the register's field in the struct coctx (if there is room)
   goes to       the same, for one that runs: where a switch will save it
   callee-saved  a function that is called gives it back unchanged; so a
                 switch saves it

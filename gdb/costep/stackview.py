@@ -68,7 +68,7 @@ Example: (gdb) co-stack 2 -words 20"""
             title += ": %d bytes in use" % (hi - rsp)
             n_words = min(limit, (hi - rsp) // 8)
         if n_words == 0:
-            return [title + ": the stack is empty; rsp is its top, %#x" % rsp]
+            return [title + ": an empty stack; its top is %#x" % rsp]
         try:
             found = get_frames()
         except (gdb.error, unwind.Unwound):

@@ -7,6 +7,8 @@ there already, could not. So the instruction's text is read for where it writes.
 import re
 from dataclasses import dataclass
 
+from . import format
+
 FROM, TO = "from", "to"     # the two arguments of coctx_swap
 
 # Instructions that write no operand. (All others write one: the last in AT&T's order.)
@@ -111,12 +113,17 @@ def field_at(address, contexts, fields):
 
 
 def line(step, width):
-    """Stable columns: offset, instruction, what, old -> new, and what that is."""
+    """Stable columns: offset, instruction, what, old -> new, and what that is. In a narrow
+    terminal the old value gives way to what the new one means."""
     moved = ""
     if step.what:
         moved = "%#x (as before)" % step.new if step.old == step.new else "%#x -> %#x" % (step.old, step.new)
-    text = ("  %-6s %-22s %-11s %-32s  %s" % ("+%#x" % step.offset, step.instruction, step.what, moved,
-                                             step.meaning)).rstrip()
+    head = "  %-6s %-22s %-11s " % ("+%#x" % step.offset, step.instruction, step.what)
+    text = ("%s%-32s  %s" % (head, moved, step.meaning)).rstrip()
+    if len(text) > width < format.NARROW and step.is_switch:
+        text = head + moved     # the line below says whose stacks these are
+    elif len(text) > width < format.NARROW:
+        text = "%s%-2s %-14s %s" % (head, "=" if step.old == step.new else "->", "%#x" % step.new, step.meaning)
     return text if len(text) <= width else text[:max(width - 1, 0)] + "~"
 
 
@@ -136,7 +143,7 @@ def is_jump(text):
 
 def hands(old, new):
     """The mark under the instruction that is the switch."""
-    return "------ rsp changes hands: from the stack of %s to that of %s ------" % (old, new)
+    return "--- rsp changes hands: from the stack of %s to that of %s ---" % (old, new)
 
 
 def said(eflags):

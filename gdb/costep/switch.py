@@ -16,8 +16,9 @@ class CoSwitch(stepping.Running):
 Usage: co-switch [N] [-json]
 
 Runs on to coctx_swap, then by stepi through it: address, instruction, the register
-or the word of memory that it moved, its old and its new value, and what that is. A
-line marks where rsp changes hands. Ends in the one who was switched to; if the stack
+or the word of memory that it moved, its old and its new value, and what that is (below
+100 columns, only -> and the new one, if that means something; = is: as before). A line
+marks where rsp changes hands. Ends in the one who was switched to; if the stack
 must be copied first, by the copier, that is part of it. With N, N switches. -json: a
 list with {"from", "to", "copied", "steps"} for each switch; "steps" as swapsteps.Step.
 
@@ -69,14 +70,14 @@ def one_switch(machine, say, told):
     copies = Copies()
     while True:
         if not in_swap():
-            machine.run("continue")
+            to_swap(machine)
         for line in copies.since():
             told["copied"].append(line)
             say.line("  " + line)
         one = Swap(machine)
         told["from"] = told["from"] or one.labels[swapsteps.FROM]
         told["to"] = one.labels[swapsteps.TO]
-        say.line("swap from %s to %s: coctx_swap(from=%#x, to=%#x)" % (
+        say.line("swap from %s to %s: from=%#x, to=%#x" % (
             one.labels[swapsteps.FROM], one.labels[swapsteps.TO], one.contexts[swapsteps.FROM],
             one.contexts[swapsteps.TO]))
         for step in one.run(machine):
@@ -88,6 +89,16 @@ def one_switch(machine, say, told):
             break
     say.line("now on the processor: %s" % told["to"])
     say.where()
+
+
+def to_swap(machine):
+    try:
+        machine.run("continue")
+    except stepper.Left:
+        # The user's own breakpoint at its entry stops at the swap, too.
+        thread = gdb.selected_thread()
+        if thread is None or thread.ptid != machine.thread.ptid or stops.register("rip") != stops.address_of(stops.SWAP):
+            raise
 
 
 def in_swap():

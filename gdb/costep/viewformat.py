@@ -14,7 +14,7 @@ _DEEP = 20  # levels that are indented
 
 
 def tree(env, found, where, width):
-    lines = [thread_head(env)] + (["  " + env.note] if env.note else [])
+    lines = [thread_head(env)] + format.note(env, width)
     rows, heads = [], {}
     for depth, co in found.chain:
         rows.append(_tree_row(co, where, _branch(depth)))
@@ -72,8 +72,10 @@ def distance(before, now):
 
 def savebuf(co, found, differences_only, limit, width):
     stack = co.stack
-    lines = ["coroutine %s: %s copied out of %#x-%#x to its save_buffer, %#x" % (
-        co.label, format.plural(stack.save_len, "byte"), stack.first, stack.hi, stack.save_buffer)]
+    lines = ["coroutine %s: %s copied out" % (co.label, format.plural(stack.save_len, "byte")),
+             "of %#x-%#x to its save_buffer, %#x" % (stack.first, stack.hi, stack.save_buffer)]
+    if width >= format.NARROW:
+        lines = [" ".join(lines)]
     if found.occupant:
         who = found.occupant
         used = stack.hi - found.occupant_from
@@ -87,10 +89,11 @@ def savebuf(co, found, differences_only, limit, width):
         rows.append(("%#x" % row.address, "-%#x" % (stack.hi - row.address), _hex(row.saved, row.saved), _text(row.saved),
                      _hex(row.live, row.saved), _text(row.live), _whose(row, found)))
     header = ("address", "from top", "save_buffer", "", "slot now", "", "whose")
-    if width < 100:     # then the texts go
+    if width < format.NARROW:   # then the texts go
         rows = [r[:3] + r[4:5] + r[6:] for r in rows]
         header = header[:3] + header[4:5] + header[6:]
-    table = format.table(header, rows, flexible=(), width=width, right=(1,))
+    header, rows = format.without(1, header, rows, width)
+    table = format.table(header, rows, flexible=(), width=width, right=(1,) if "from top" in header else ())
     shown = _folded(table[1:], found.rows) if differences_only else table[1:]
     lines += [table[0]] + shown[:limit]
     return lines + (["... %d lines more, up to the top: -words N shows more" % (len(shown) - limit)]
@@ -160,8 +163,11 @@ def timers(env, found, note, now_ns, where, width):
         rows.append((str(co.id), co.name, co.state, seconds(wait.at_ns), "+" + milliseconds(wait.at_ns - first),
                      milliseconds(wait.at_ns - now_ns) if now_ns else "?", wait.kind, where(co)))
     header = ("id", "name", "state", "until", "after the first", "from now", "waits in", "where")
+    if width < format.NARROW:   # there is no room for both
+        without = 4 if now_ns else 5
+        header, *rows = [row[:without] + row[without + 1:] for row in [header] + rows]
     return [thread_head(env, format.plural(len(found), "timer") + note)] + format.table(
-        header, rows, flexible=(1, 7), width=width, right=(0, 3, 4, 5))
+        header, rows, flexible=(1, len(header) - 1), width=width, right=(0, 3, 4, 5)[:len(header) - 4])
 
 
 def seconds(ns):

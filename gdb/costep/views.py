@@ -267,7 +267,7 @@ Example: (gdb) co-fds"""
 
     def lines(self, s, types, env, found, problems, where):
         fd, others = self._all(s, types, env, found, problems)
-        note = "" if fd is None else "; the epoll set is descriptor %d" % fd
+        note = "" if fd is None else "; epoll set: %d" % fd
         return viewformat.descriptors(env, found, others, note, _file_of,
                                       lambda seat: "(calls %s)" % s.names.code(seat.fire, True), where, commands.width())
 
