@@ -77,8 +77,9 @@ class Session:
         """Where they are, by address, of those whose frames must tell."""
         where = {}
         for co in sorted(self.snapshot.all, key=lambda co: not co.cpu):
-            if not co.cpu and (co.state in ("new", "done") or co.blocked_at):
-                continue
+            if not co.cpu and (co.state in ("new", "done") or
+                               co.blocked_at and not self.reader.is_library_code(co.blocked_at)):
+                continue    # (a hooked call is noted where the hook waits)
             if len(where) == MAX_WALKS:
                 break
             try:

@@ -29,6 +29,7 @@ class Reader:
         self._chunks = {}
         self._symbols = {}
         self._library_dirs = None
+        self._library_code = {}
         self._code = None
 
     # --- memory
@@ -165,6 +166,12 @@ class Reader:
             symbols = [gdb.lookup_global_symbol(name) for name in ("co_resume", "coctx_make")]
             self._library_dirs = {os.path.dirname(s.symtab.fullname()) for s in symbols if s and s.symtab}
         return self._library_dirs
+
+    def is_library_code(self, address):
+        if address not in self._library_code:
+            symtab = gdb.find_pc_line(address).symtab
+            self._library_code[address] = symtab is not None and self.is_library_file(symtab)
+        return self._library_code[address]
 
     def array_end(self, address):
         """One past the array variable that `address` lies in, or ends: where
