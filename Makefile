@@ -211,7 +211,7 @@ test%:
 # What only `make help` reads: lines for the patterns above.
 # lessonN: ## build lesson N from its layers alone, run its demo, compare the output
 # testN: ## run the tests of lesson N's layer and those below, linked with them alone
-# gdbN: ## open GDB on lesson N, stopped at its first switch
+# gdbN: ## a guided session in GDB on lesson N, from its first switch on
 # vizN: ## record lesson N and travel through its switches in coviz
 
 demo: viz3 ## the shortest look: coviz on lesson 3 (without a terminal: three screens of it)

@@ -422,21 +422,7 @@ looked() { sed -n '/^(gdb) co-list/,$p' | grep -v '^$' | normalise; }
 	done
 }
 
-# --- a lesson's session ---------------------------------------------------------------------
-
-@test "the guided session of each lesson runs, and every command in it answers" {
-	for lesson in $(sed -nE 's/^NAME_[0-9]+ *:= *//p' lessons/stages.mk); do
-		[ -f "lessons/$lesson/gdb.txt" ] || { echo "no lessons/$lesson/gdb.txt"; return 1; }
-		env -u MAKEFLAGS make -s B="$BATS_FILE_TMPDIR/gcc-O0" CC=gcc "$BATS_FILE_TMPDIR/gcc-O0/lessons/$lesson/demo"
-		run lessons/gdb "$lesson" "$BATS_FILE_TMPDIR/gcc-O0/lessons/$lesson/demo" </dev/null
-		out=$output
-		echo "$out"
-		[ "$status" -eq 0 ]
-		no_fault "$out"
-		run ! grep -nE '^co-[a-z]+: |Undefined command|No symbol|not being run|^Error' <<<"$out"
-		[ "$(grep -c '^(gdb) ' <<<"$out")" -eq "$(grep -c '^(gdb) ' "lessons/$lesson/gdb.txt")" ]
-	done
-}
+# --- lessons -----------------------------------------------------------------------------
 
 @test "a thread that has just come back from a switch: its saved context is where it stands" {
 	env -u MAKEFLAGS make -s B="$BATS_FILE_TMPDIR/gcc-O0" CC=gcc "$BATS_FILE_TMPDIR/gcc-O0/lessons/02-context/demo"
@@ -456,19 +442,6 @@ looked() { sed -n '/^(gdb) co-list/,$p' | grep -v '^$' | normalise; }
 	[ "$(answer 'co-bt worker_ctx' <<<"$out" | sed -nE 's/^#[0-9]+ +([a-z]+) .*/\1/p' | xargs)" = "worker ask main" ]
 	grep -qx 'co-regs: no coroutine "nothing_ctx"; this program has only contexts: main_ctx, worker_ctx' <<<"$out"
 	answer 'co-stack main_ctx' <<<"$out" | grep -q 'return to main+'
-}
-
-@test "co-guide shows a lesson step by step, all of it" {
-	out=$(printf '%s\n' "python import costep.guide; costep.guide.start('lessons/03-coroutine/gdb.txt')" \
-		co-guide "co-guide 99" "co-guide 9" co-guide "co-guide 1" co-guide co-guide co-guide co-guide co-guide co-guide co-guide co-guide |
-		debug)
-	echo "$out"
-	grep -q '^\[1/9\] You stand at the first switch' <<<"$out"
-	answer co-guide <<<"$out" | grep -q '^\[2/9\] A new coroutine'
-	answer "co-guide 99" <<<"$out" | grep -qx 'co-guide: there are steps 1 to 9'
-	answer co-guide <<<"$out" | grep -qx 'co-guide: that was the last step; co-guide 1 begins again'
-	shown=$(sed -n '/^(gdb) co-guide 1$/,$p' <<<"$out" | grep -vE '^\(gdb\) co-guide|^Then type co-guide' | sed 's/^\[[0-9]*\/9\] //' | grep .)
-	diff <(grep . lessons/03-coroutine/gdb.txt) <(echo "$shown")
 }
 
 @test "lessons/gdb says what is missing: GDB, the demo, the permission to trace" {
