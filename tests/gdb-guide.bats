@@ -113,6 +113,8 @@ teardown() {
 	sees '^Temporary breakpoint 3'
 	keys quit Enter
 	sees '^\$ ?$'
+	keys 'echo "rc=$?"' Enter
+	sees '^rc=0$' # in spite of the Ctrl-C
 	keys 'stty -a | grep -o " echo "' Enter
 	sees '^ echo'
 }
