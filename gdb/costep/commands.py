@@ -8,7 +8,7 @@ import contextlib
 
 import gdb
 
-from . import arguments, format, frames, layout, meaning, model, reader, selection, settings, unwind
+from . import arguments, format, frames, jsonout, layout, meaning, model, reader, selection, settings, unwind
 from .arguments import Usage, at_most_one
 
 # Frames are walked only for those that have no blocked_at: who runs, and
@@ -88,6 +88,8 @@ class Session:
                 continue
             if place:
                 where[co.address] = place.short
+            elif model.stack_is_lost(self.reader, co):
+                where[co.address] = format.LOST_PLACE
         return where
 
 
@@ -111,6 +113,10 @@ def width():
     return gdb.parameter("width") or format.WIDTH
 
 
+class Told(Usage):
+    """The command's lines are written; it fails for the sake of the exit status."""
+
+
 class Command(gdb.Command):
     """Turns exceptions into one line; subclasses have a name and run()."""
 
@@ -125,14 +131,21 @@ class Command(gdb.Command):
             with settings.any_text(), self.around():
                 lines = self.run(args)
         except (Usage, reader.NotReady, layout.LayoutError, model.Unreadable, unwind.Unwound, gdb.error) as error:
-            raise gdb.GdbError("%s: %s" % (self.name, error))
+            self._fail(args, str(error), isinstance(error, Told))
         except KeyboardInterrupt:   # Ctrl-C, or q where GDB asks for the next page
             raise gdb.GdbError("%s: interrupted" % self.name)
         except Exception as error:  # a fault of ours must not look like one of the program
-            raise gdb.GdbError("%s: a fault in this command (%s: %s); please report it"
-                               % (self.name, type(error).__name__, error))
-        with settings.any_text():
-            gdb.write("\n".join(lines) + "\n" if lines else "")
+            self._fail(args, "a fault in this command (%s: %s); please report it" % (type(error).__name__, error))
+        else:
+            with settings.any_text():
+                gdb.write("\n".join(lines) + "\n" if lines else "")
+
+    def _fail(self, args, text, is_told=False):
+        """As GDB's commands fail. Whoever has asked for -json gets a document, too."""
+        if "-json" in args.split() and not is_told:
+            with settings.any_text():
+                gdb.write(jsonout.document(self.name, error=text)[0] + "\n")
+        raise gdb.GdbError("%s: %s" % (self.name, text))
 
     @staticmethod
     @contextlib.contextmanager

@@ -105,6 +105,7 @@ def make(snapshot, reader, used, templates, is_whole=False):
             plan.threads.append(thread)
             if co.cpu:
                 thread.tid, thread.note = co.cpu.tid, "on the processor"
+                _note_lost(reader, thread, is_whole)
             elif co.state == "done":
                 thread.note = "done, it has no frames"
             else:
@@ -130,8 +131,7 @@ def _move(plan, reader, free, thread, is_whole):
     co, stack = thread.co, thread.co.stack
     thread.note = format.state(co)
     if not stack.is_out:
-        if not is_whole and model.stack_is_lost(reader, co):
-            thread.note += "; its stack is in no memory that can be read"
+        _note_lost(reader, thread, is_whole)
         return None
     try:
         data = reader.read(stack.save_buffer, stack.save_len)
@@ -145,6 +145,11 @@ def _move(plan, reader, free, thread, is_whole):
     plan.n_moved_words += n
     thread.note += ", here at %#x" % moved.address
     return moved
+
+
+def _note_lost(reader, thread, is_whole):
+    if not is_whole and model.stack_is_lost(reader, thread.co):
+        thread.note += "; its stack is in no memory that can be read"
 
 
 def _relocate(data, moved):

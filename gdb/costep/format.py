@@ -216,9 +216,12 @@ def frame_seam(co, resumer):
     return "---- coroutine %s, resumed by %s%s ----" % (co.label, by, out)
 
 
+LOST_PLACE = "(its stack is not in this core)"
+
+
 def lost_stack(co):
-    return ("the stack of %s is not in this core (GDB's generate-core-file leaves such stacks out, "
-            "the kernel does not)" % co.label)
+    return ("the stack of %s is not in this core (generate-core-file leaves such stacks out; "
+            "co-core, or the kernel, writes all)" % co.label)
 
 
 def copier_seam(co):

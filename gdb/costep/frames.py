@@ -69,6 +69,9 @@ def user_frame(co, rd):
 
     def find(frame):
         unnamed = libc = None   # a stripped program's frame; a frame of libc
+        if model.stack_is_lost(rd, co):     # what GDB finds there is nobody's
+            place = _place(frame, rd)
+            return told(frame, place) if co.cpu and frame.name() and not place.is_library else None
         for frame in itertools.islice(_real(frame), 64):
             if _is_seam(frame, co):
                 break

@@ -20,7 +20,8 @@ the format; "command". Addresses and registers are texts, "0x...", other numbers
 what is not known is null. Here: "threads": [{"number", "lwp", "note", "is_selected",
 "coroutines": [{"id", "name", "state", "where", "resumed_by", "thread" (null: not on a
 processor), "used", "is_shared", "stack": {"lo", "hi", "guard_len", "save_buffer",
-"save_len"}, "context": {"address", "registers"}, ...}]}], "problems".
+"save_len"}, "context": {"address", "registers"}, ...}]}], "problems". A command that fails
+writes "error", beside GDB's own line on the standard error.
 
 Example: (gdb) co-list"""
 

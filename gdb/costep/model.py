@@ -425,6 +425,11 @@ def stack_is_lost(reader, co):
     return top_word(reader, co) == 0
 
 
+def slot_is_lost(reader, stack):
+    """The same of a slot, whoever is there: somebody has run in it."""
+    return read_words(reader, stack.hi - 8, 1) == [0]
+
+
 def top_word(reader, co):
     """The first word that was pushed on its stack: the return address to the entry
     trampoline, once it has begun. 0: there is none."""

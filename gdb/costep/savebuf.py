@@ -24,6 +24,7 @@ class Beside:
     n_different: int    # bytes
     occupant: object    # whose bytes are in the slot now; None: nobody's
     occupant_from: int  # its stack pointer: what lies below is left over from anybody
+    is_slot_there: bool
 
 
 def beside(reader, snapshot, co):
@@ -32,6 +33,8 @@ def beside(reader, snapshot, co):
     saved = reader.read(stack.save_buffer, stack.save_len)
     try:
         live = reader.read(stack.first, stack.save_len)
+        if model.slot_is_lost(reader, stack):
+            live = b""
     except model.Unreadable:
         live = b""
     first = stack.first // 8 * 8
@@ -42,4 +45,4 @@ def beside(reader, snapshot, co):
     found = snapshot.stack_at(stack.first)
     occupant = found[0] if found and found[0].claim > 0 else None
     n_different = sum(x != y for x, y in zip(saved, live)) if live else len(saved)
-    return Beside(rows, n_different, occupant, occupant.registers["rsp"] if occupant else 0)
+    return Beside(rows, n_different, occupant, occupant.registers["rsp"] if occupant else 0, bool(live))

@@ -83,7 +83,8 @@ def savebuf(co, found, differences_only, limit, width):
                                                     format.plural(max(used, 0), "byte") + " up to the top"))
     else:
         lines.append("in the slot now: nobody's bytes, only what was left there")
-    lines.append("%d of the bytes differ (marked *)" % found.n_different)
+    lines.append("%d of the bytes differ (marked *)" % found.n_different if found.is_slot_there else
+                 "the slot itself is not in this core, or cannot be read: below, what was saved")
     rows = []
     for row in found.rows:
         rows.append(("%#x" % row.address, "-%#x" % (stack.hi - row.address), _hex(row.saved, row.saved), _text(row.saved),

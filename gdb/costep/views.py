@@ -117,7 +117,7 @@ Example: (gdb) co-check"""
         if not n_bad:
             return lines
         gdb.write("\n".join(lines) + "\n")
-        raise commands.Usage("%d of %d checks are BAD" % (n_bad, len(found)))
+        raise commands.Told("%d of %d checks are BAD" % (n_bad, len(found)))
 
 
 class _Waits(commands.Command):
