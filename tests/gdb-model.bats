@@ -23,6 +23,7 @@ check() {
 @test "mxcsr and the x87 control word in words" { check settings_in_words; }
 @test "the words of a stack: frames, returns, saved rbp, variables" { check words_of_a_stack; }
 @test "a stack that a core has left out is noticed" { check a_lost_stack; }
+@test "a processor on a stack that is in no memory is nobody's" { check a_stack_that_nothing_tells_of; }
 @test "of those on one slot, the one whose bytes are there is on the processor" { check who_has_the_slot; }
 @test "one that begins on another's slot is not there yet" { check begins_on_another_ones_slot; }
 @test "a resumer that is copied out is found though the link hides it" { check resumer_behind_a_hidden_link; }

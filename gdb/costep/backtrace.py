@@ -35,9 +35,11 @@ Example: (gdb) co-bt 2"""
             return lines
         it = s.find(arg) if arg else s.snapshot.selected()
         if it is None:
-            copier = next((env for env in s.snapshot.envs if env.cpu is s.cpu and env.copier_link is not None), None)
-            return self._copier(s, copier) if copier else \
-                ["thread %d:" % s.cpu.number] + numbered(frames.of_thread(True), [])
+            env = next((env for env in s.snapshot.envs if env.cpu is s.cpu), None)
+            if env and env.copier_link is not None:
+                return self._copier(s, env)
+            return ["thread %d:" % s.cpu.number] + (["(no frames: %s)" % env.note] if env and env.is_lost else
+                                                    numbered(frames.of_thread(True), []))
         if isinstance(it, model.Context):
             if not it.registers["rip"]:
                 return ["nothing has been saved in %s yet" % arg]

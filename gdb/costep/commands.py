@@ -24,9 +24,12 @@ class Session:
         self.layout = reader.find_layout(self.reader)
         self.snapshot = model.take_snapshot(self.reader, self.layout)
         for env in self.snapshot.envs:
-            link = frames.unlisted(self.snapshot, env, self.reader) if env.is_stray else None
-            if link is not None:
-                self.snapshot.on_copier(env, link)
+            if env.is_stray and model.is_blank(self.reader, env.cpu.rsp):
+                self.snapshot.on_lost_stack(env)
+            elif env.is_stray:
+                link = frames.unlisted(self.snapshot, env, self.reader)
+                if link is not None:
+                    self.snapshot.on_copier(env, link)
         self._names = None
         self._frames = {}
 

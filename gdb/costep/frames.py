@@ -40,7 +40,7 @@ def unlisted(snapshot, env, rd):
     it began with, and what rbx holds at its entry trampoline, is no coroutine's.
     None: it is a coroutine's (or there is no trampoline)."""
     cos = [co for co in env.coroutines if not co.is_main][:64]
-    trampoline = {model.top_word(rd, co) for co in cos if co.has_begun}
+    trampoline = {model.top_word(rd, co) for co in cos if co.has_begun} - {0}
     with reader.keep_selection(), unwind.past_main():
         _switch_to(env.cpu.number)
         for frame in _real(gdb.newest_frame()):

@@ -177,6 +177,7 @@ class Env:
     note: str = ""              # where the processor and `running` disagree
     is_stray: bool = False      # its thread's rsp is on the stack of none of them
     copier_link: Optional[int] = None   # see Snapshot.on_copier
+    is_lost: bool = False       # see Snapshot.on_lost_stack
     is_inside: bool = False     # the running one is in a call of the library
 
 
@@ -245,6 +246,15 @@ class Snapshot:
         env.copier_link, env.is_stray = link, False
         env.note = "mid-switch: rsp is on the stack of the copier of a shared stack, on the way to %s" % (
             running.label if running else "nobody")
+
+    def on_lost_stack(self, env):
+        """The processor is on a stack that no memory tells of: whose, cannot be said."""
+        running = self.by_address.get(env.running)
+        for co in env.coroutines:
+            co.cpu = None
+        env.is_lost, env.is_stray = True, False
+        env.note = ("the stack pointer %#x is on no coroutine's stack, and what was there is not in this core; "
+                    "env->running is %s" % (env.cpu.rsp, running.label if running else "no coroutine"))
 
     def selected(self):
         """The coroutine on the selected thread's processor; None."""
@@ -423,6 +433,11 @@ def stack_is_lost(reader, co):
     if co.registers["rsp"] >= co.stack.hi - 8:
         return False
     return top_word(reader, co) == 0
+
+
+def is_blank(reader, rsp):
+    """The same of a stack that is no coroutine's: somewhere above rsp is a return address."""
+    return not any(read_words(reader, rsp, 8192))
 
 
 def slot_is_lost(reader, stack):

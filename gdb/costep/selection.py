@@ -86,7 +86,6 @@ def is_past_main(frame):
 
 def select(rd, co):
     """Select a suspended coroutine, and its innermost frame. Unwound: it has none."""
-    drop()
     if co.state == "done":
         raise unwind.Unwound("%s is done: it has no frames" % co.label)
     if not co.has_begun:
@@ -95,6 +94,7 @@ def select(rd, co):
         raise unwind.Unwound(format.no_stack(co))
     if model.stack_is_lost(rd, co):
         raise unwind.Unwound(format.lost_stack(co))
+    drop()
     thread = gdb.selected_thread()
     frame = gdb.newest_frame()
     while frame.type() == gdb.INLINE_FRAME and frame.older() is not None:
