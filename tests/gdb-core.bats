@@ -3,7 +3,7 @@
 # Cores: co-core, and that all commands say the same of a program whether it is live,
 # attached to, or a core. One GDB for each build makes them all (gdb_core_sources.py).
 # What needs no GDB is in gdb-corefile.bats. COSTEP_UPDATE=1 rewrites the golden texts;
-# COSTEP_FUZZ=300 is the full number of damaged cores.
+# COSTEP_FUZZ=300 is the full number of damaged cores, and of damaged programs.
 
 BUILDS="gcc-O0 gcc-O2 clang-O0 clang-O2"
 # libc's debug information takes most of the time of each start, and nothing here needs it.
@@ -282,25 +282,37 @@ assert [r["on_processor"] for r in rows] == [True] + 6 * [False]'
 	[ "$(answer "info registers $registers" <<<"$core" | wc -l)" -ge 25 ]
 }
 
-# fuzz CORE FIRST COUNT: damaged copies of it, through all commands
+# fuzz SCRIPT PROGRAM FIRST COUNT [CORE]: damage, numbered, and all commands on each
 fuzz() {
 	timeout 1200 gdb -nx -q -batch "${NO_LIBC_DEBUG[@]}" -ex "set pagination off" -ex "set width 120" -ex "set confirm off" \
 		-ex "set may-call-functions off" -ex "set debuginfod enabled off" -ex "source gdb/costep-gdb.py" \
-		-ex "set \$core = \"$1\"" -ex "set \$work = \"$BATS_TEST_TMPDIR/$2\"" -ex "set \$first = $2" \
-		-ex "set \$last = $(($2 + $3))" -ex "source tests/fixtures/gdb_core_fuzz.py" \
-		"$dir/gcc-O0/program" >"$BATS_TEST_TMPDIR/$2.output" 2>&1 </dev/null
+		-ex "set \$core = \"${5:-}\"" -ex "set \$work = \"$BATS_TEST_TMPDIR/$3\"" -ex "set \$first = $3" \
+		-ex "set \$last = $(($3 + $4))" -ex "source tests/fixtures/$1" "$2" >"$BATS_TEST_TMPDIR/$3.output" 2>&1 </dev/null
 }
 
-@test "damaged cores: lines that say what is wrong, no traceback, no end of GDB" {
-	n=$((${COSTEP_FUZZ:-40} / 2))
+# fuzzed FIRST COUNT: did it go to its end, and was nothing wrong?
+fuzzed() {
+	grep -a -A20 '^wrong' "$BATS_TEST_TMPDIR/$1.output" || tail -4 "$BATS_TEST_TMPDIR/$1.output"
+	grep -aqE '^asked: [0-9]{3,}, refused with a line [1-9][0-9]*, JSON documents [1-9][0-9]*, wrong 0$' "$BATS_TEST_TMPDIR/$1.output"
+	grep -aqE "^(cores|programs): $2\b" "$BATS_TEST_TMPDIR/$1.output"
+}
+
+@test "damaged cores: one line for what is wrong, JSON is JSON, and the next command is as ever" {
+	n=$((${COSTEP_FUZZ:-24} / 2))
 	core=$dir/gcc-O0/coroutine.kernel.core
 	[ -e "$core" ] || core=$dir/gcc-O0/coroutine.co-core.core
-	fuzz "$core" 300 $n 3>&- &
+	fuzz gdb_core_fuzz.py "$dir/gcc-O0/program" 304 $n "$core" 3>&- &
 	other=$!
-	fuzz "$dir/gcc-O0/copier.co-core.core" 500 $n 3>&-
+	fuzz gdb_core_fuzz.py "$dir/gcc-O0/program" 504 $n "$dir/gcc-O0/copier.co-core.core" 3>&-
 	wait $other
-	for first in 300 500; do
-		grep -a -A20 '^wrong' "$BATS_TEST_TMPDIR/$first.output" || tail -4 "$BATS_TEST_TMPDIR/$first.output"
-		grep -aqE "^cores: $n, refused by GDB [0-9]+, commands on each [0-9]{2}, wrong 0\$" "$BATS_TEST_TMPDIR/$first.output"
-	done
+	fuzzed 304 $n
+	fuzzed 504 $n
+}
+
+@test "programs that damage their own lists: the same" {
+	env -u MAKEFLAGS make -s build/libcostep.a >/dev/null
+	gcc -g -std=gnu11 -D_GNU_SOURCE -Isrc tests/fixtures/gdb_damage.c build/libcostep.a -lpthread -ldl -o "$BATS_TEST_TMPDIR/program"
+	n=${COSTEP_FUZZ:-12}
+	fuzz gdb_live_fuzz.py "$BATS_TEST_TMPDIR/program" 8 $n 3>&-
+	fuzzed 8 $n
 }

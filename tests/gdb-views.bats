@@ -247,6 +247,16 @@ each() { # function: of every program
 	EOT
 }
 
+@test "-json of a command that fails is a document that says why; the status is 1" {
+	for command in 'co-list -json' 'co-bt 99 -json' 'co-check -json' 'co-core -json'; do
+		run -1 --separate-stderr gdb -nx -q -batch -iex "set auto-load python-scripts off" -iex "set debug-file-directory /nowhere" \
+			-ex "source gdb/costep-gdb.py" -ex "$command" "$demo"
+		[[ $stderr == "${command%% *}: "* ]]
+		why=$(python3 -m json.tool <<<"$output" | sed -nE 's/^ *"error": "(.*)"$/\1/p')
+		[ "${command%% *}: ${why//\\/}" = "$stderr" ]
+	done
+}
+
 @test "print shows the library's structs in words; \$co_reg; both can be refused" {
 	out=$({ in_bob; printf '%s\n' 'print *$co(1)' 'print *$co(1)->exec.stack' 'print $co(1)->exec.ctx' 'print $co(1)->env->main.queue' \
 		'print *$co(2)->env' 'print/r *$co(1)->exec.stack' 'print $co_reg("alice", "rsp") == $co(1)->exec.ctx.rsp' \

@@ -316,7 +316,7 @@ def read_coroutine(reader, layout, address, is_main=False):
     state = get("co.state")
     at = layout.offset("co.ctx")
     return Coroutine(
-        address=address, id=get("co.id"), name=_printable(data[offset:offset + size]),
+        address=address, id=get("co.id"), name=printable(data[offset:offset + size]),
         state=layout.states[state] if state < len(layout.states) else "state %d?" % state,
         context=_context(layout, data, at, address + at), stack=_read_stack(reader, layout, get("co.stack")),
         link=get("co.link"), link_at=address + layout.offset("co.link"),
@@ -460,6 +460,6 @@ def _address(value):
     return "%#x" % value if value else "NULL"
 
 
-def _printable(data):
+def printable(data):
     """ASCII: a terminal in another locale could not print the rest."""
     return "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in data.split(b"\0")[0])

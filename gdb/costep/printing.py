@@ -7,6 +7,8 @@ one of ours if it has the fields of ours. disable pretty-printer global costep u
 import gdb
 import gdb.printing
 
+from . import model
+
 
 class _Fields:
     """A line in words, and the fields as GDB shows them."""
@@ -25,12 +27,15 @@ class _Fields:
             return "(%s)" % error
 
 
+def _name(co):
+    return model.printable(co["name"].string("latin-1").encode("latin-1"))
+
+
 class _Co(_Fields):
     def words(self):
         v = self._value
-        name = v["name"].string("ascii", "replace").encode("ascii", "replace").decode()
         state = str(v["state"]).replace("CO_", "").lower()
-        text = 'coroutine %d "%s", %s' % (int(v["id"]), name, state)
+        text = 'coroutine %d "%s", %s' % (int(v["id"]), _name(v), state)
         resumer = v["resumer"]
         if resumer:
             text += ", resumed by %d" % int(resumer["id"])
@@ -62,7 +67,7 @@ class _Env(_Fields):
     def words(self):
         running = self._value["running"]
         return "environment of LWP %d, running: %s" % (
-            int(self._value["tid"]), '%d "%s"' % (int(running["id"]), running["name"].string("ascii", "replace")) if running else "nobody")
+            int(self._value["tid"]), '%d "%s"' % (int(running["id"]), _name(running)) if running else "nobody")
 
 
 class _List(_Fields):

@@ -9,7 +9,7 @@ selected (co ID), it leaves out the thread's own innermost frame.
     disable frame-filter global costep   does without it from now on
 """
 import gdb
-from gdb.FrameDecorator import FrameDecorator, SymValueWrapper
+from gdb.FrameDecorator import FrameDecorator
 
 from . import format, layout, model, reader, selection
 
@@ -37,6 +37,20 @@ class _Seam(FrameDecorator):
         return None
 
 
+class _Shown:
+    """A variable, and a text in place of its value. (GDB's own SymValueWrapper takes other
+    arguments from one version of GDB to another.)"""
+
+    def __init__(self, symbol, text):
+        self._symbol, self._text = symbol, text
+
+    def symbol(self):
+        return self._symbol
+
+    def value(self):
+        return self._text
+
+
 class _Readable(FrameDecorator):
     """GDB's own bt shows an error in place of a variable that cannot be read (of a frame
     that has run into the guard, say). With a frame filter it would print an exception."""
@@ -54,13 +68,16 @@ class _Readable(FrameDecorator):
         return found and [self._error(item) or item for item in found]
 
     def _error(self, item):
-        if item.value() is None and isinstance(item.symbol(), gdb.Symbol):
-            try:
+        if not isinstance(item.symbol(), gdb.Symbol):
+            return None
+        try:
+            value = item.value()    # None: GDB will look it up; newer ones have done so
+            if value is None:
                 value = self.inferior_frame().read_var(item.symbol())
-                if not value.is_optimized_out:
-                    value.fetch_lazy()
-            except gdb.error as error:
-                return SymValueWrapper(item.symbol(), "<error reading variable: %s>" % error)
+            if isinstance(value, gdb.Value) and not value.is_optimized_out:
+                value.fetch_lazy()
+        except gdb.error as error:
+            return _Shown(item.symbol(), "<error reading variable: %s>" % error)
         return None
 
 
