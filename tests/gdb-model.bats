@@ -30,6 +30,26 @@ check() {
 @test "what is copied out is read from the save_buffer, and nothing else" { check copied_out_bytes; }
 @test "on the copier nobody is on the processor" { check on_the_copier; }
 @test "an address in a slot is its own coroutine's, or the slot's" { check addresses_in_a_slot; }
+@test "frames and seams are lines" { check frames_and_seams_as_lines; }
+@test "a stack is a table, wide or narrow" { check a_stack_as_a_table; }
+@test "a program that has only contexts: no table, no coroutines" { check a_program_that_has_only_contexts; }
+@test "places, and names that are the library's" { check places_in_words; }
+@test "what comes before the reader needs no GDB, and each part is tested without it" {
+	cd "$BATS_TEST_DIRNAME"
+	parts=$(awk '$1 == "reader" { exit } on || $1 == "layout" { on = 1; print $1 }' ../gdb/costep/__init__.py | sort)
+	diff <(echo "$parts") <(grep -LE '^ *(import|from) gdb' ../gdb/costep/*.py | xargs -n 1 basename -s .py | grep -v __init__ | sort)
+	[ "$(wc -l <<<"$parts")" -ge 19 ]
+	for part in $parts; do
+		grep -qE "^from costep import .*\b$part\b" fixtures/gdb_{model,views_model,step_model,corefile}.py ||
+			{ echo "$part is in no test without GDB"; false; }
+	done
+	# none of them by way of another either
+	# shellcheck disable=SC2086  # words
+	python3 -c 'import importlib, sys
+sys.path.insert(0, "../gdb")
+for name in sys.argv[1:]: importlib.import_module("costep." + name)
+sys.exit("gdb" in sys.modules)' $parts
+}
 @test "every case of the file is a test here" {
 	cd "$BATS_TEST_DIRNAME"
 	diff <(python3 fixtures/gdb_model.py | sort) <(sed -nE 's/.*\{ check ([a-z_]+); \}/\1/p' gdb-model.bats | sort)
