@@ -330,10 +330,10 @@ print \$co(77)"
 	diff <(echo "$before") <(echo "$after")
 }
 
-@test "a long chain of resumes and 10000 coroutines: co-list within a second" {
+@test "a long chain of resumes and 10000 coroutines: co-list within a second; co-bt and co-tree walk each once" {
 	cat >"$BATS_TEST_TMPDIR/time.py" <<-'EOT'
 		import sys, time
-		best, reads = 99, 0
+		best, reads, walks = 99, 0, 0
 		get = sys.modules["costep.reader"].Reader._get
 		def counted(*args):
 		    global reads
@@ -347,12 +347,49 @@ print \$co(77)"
 		print("%d lines, %s" % (text.count("\n"), "in time" if best < 1 else "%.2f s" % best))
 		print("best %.2f s, %d reads in each run" % (best, reads / 3))
 		print("few reads" if reads / 3 < 500 else "many reads")
+		print("tree: %d lines" % gdb.execute("co-tree", to_string=True).count("\n"))
+		collect = sys.modules["costep.frames"]._collect
+		def walked(*args, **more):
+		    global walks
+		    walks += 1
+		    return collect(*args, **more)
+		sys.modules["costep.frames"]._collect = walked
+		lines = gdb.execute("co-bt", to_string=True).rstrip().split("\n")
+		print("co-bt: %d walks, %d seams, ends in %s" % (walks, sum(l.startswith("---") for l in lines), lines[-1].split()[1]))
 	EOT
 	out=$(printf '%s\n' 'break stop_here' run "source $BATS_TEST_TMPDIR/time.py" |
-		debug --args "$BATS_FILE_TMPDIR/gcc-O0/gdb_many" 7000 3000)
-	echo "$out" | tail -3
+		debug --args "$BATS_FILE_TMPDIR/gcc-O0/gdb_many" 8500 1500)
+	echo "$out" | tail -5
 	grep -q '^10003 lines, in time$' <<<"$out"
 	grep -qx 'few reads' <<<"$out"
+	grep -qx 'tree: 10003 lines' <<<"$out"      # deeper than Python's recursion may go
+	grep -qx 'co-bt: 1501 walks, 1500 seams, ends in main' <<<"$out"
+}
+
+@test "co-bt all of 1000 coroutines within five seconds, live and in a core, each walked once" {
+	cat >"$BATS_TEST_TMPDIR/time.py" <<-'EOT'
+		import sys, time
+		is_core = gdb.selected_inferior().connection.type == "core"
+		for command in ("co-bt all",) if is_core else ("co-bt all", "co-bt all -json"):
+		    walks, collect = 0, sys.modules["costep.frames"]._collect
+		    def walked(*args, **more):
+		        global walks
+		        walks += 1
+		        return collect(*args, **more)
+		    sys.modules["costep.frames"]._collect = walked
+		    start = time.process_time()
+		    text = gdb.execute(command, to_string=True)
+		    took = time.process_time() - start
+		    sys.modules["costep.frames"]._collect = collect
+		    print("%s: %d walks, %d leaves, %s" % (command, walks, text.count("yield_ct"),
+		                                            "in time" if took < 5 else "%.2f s" % took))
+	EOT
+	out=$(printf '%s\n' 'break stop_here' run "source $BATS_TEST_TMPDIR/time.py" "co-core $BATS_TEST_TMPDIR/core" \
+		"core-file $BATS_TEST_TMPDIR/core" "source $BATS_TEST_TMPDIR/time.py" |
+		debug -ex "set confirm off" --args "$BATS_FILE_TMPDIR/gcc-O0/gdb_many" 1000 40)
+	echo "$out" | tail -7
+	[ "$(grep -cx 'co-bt all: 1041 walks, 1000 leaves, in time' <<<"$out")" -eq 2 ]
+	[ "$(grep -cx 'co-bt all -json: 1041 walks, 1000 leaves, in time' <<<"$out")" -eq 1 ]
 }
 
 # --- cores, stripped programs ----------------------------------------------------------

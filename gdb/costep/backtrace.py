@@ -65,7 +65,7 @@ Example: (gdb) co-bt 2"""
                 if model.stack_is_lost(s.reader, co):
                     raise unwind.Unwound(format.lost_stack(co))
                 if co.has_begun and (co.state != "done" or co.cpu):
-                    stack["frames"] = [f for f in frames.of(s.reader, co) if not f.is_end]
+                    stack["frames"] = [f for f in s.frames_of(co) if not f.is_end]
             except (gdb.error, unwind.Unwound) as error:
                 stack["problem"] = str(error)
             co = resumer
