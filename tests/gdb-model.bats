@@ -50,6 +50,11 @@ sys.path.insert(0, "../gdb")
 for name in sys.argv[1:]: importlib.import_module("costep." + name)
 sys.exit("gdb" in sys.modules)' $parts
 }
+@test "gdb/ compiles without a warning: later Pythons make errors of them" {
+	cd "$BATS_TEST_DIRNAME"
+	python3 -W error -c 'import sys
+for path in sys.argv[1:]: compile(open(path).read(), path, "exec")' ../gdb/*.py ../gdb/costep/*.py fixtures/gdb_*.py
+}
 @test "every case of the file is a test here" {
 	cd "$BATS_TEST_DIRNAME"
 	diff <(python3 fixtures/gdb_model.py | sort) <(sed -nE 's/.*\{ check ([a-z_]+); \}/\1/p' gdb-model.bats | sort)
