@@ -283,11 +283,11 @@ assert [r["on_processor"] for r in rows] == [True] + 6 * [False]'
 }
 
 # fuzz SCRIPT PROGRAM FIRST COUNT [CORE]: damage, numbered, and all commands on each
-fuzz() {
+fuzz() { # (in another charset, GDB's own print of a damaged name may be any letter)
 	timeout 1200 gdb -nx -q -batch "${NO_LIBC_DEBUG[@]}" -ex "set pagination off" -ex "set width 120" -ex "set confirm off" \
 		-ex "set may-call-functions off" -ex "set debuginfod enabled off" -ex "source gdb/costep-gdb.py" \
 		-ex "set \$core = \"${5:-}\"" -ex "set \$work = \"$BATS_TEST_TMPDIR/$3\"" -ex "set \$first = $3" \
-		-ex "set \$last = $(($3 + $4))" -ex "source tests/fixtures/$1" "$2" >"$BATS_TEST_TMPDIR/$3.output" 2>&1 </dev/null
+		-ex "set \$last = $(($3 + $4))" -ex "set host-charset ASCII" -ex "source tests/fixtures/$1" "$2" >"$BATS_TEST_TMPDIR/$3.output" 2>&1 </dev/null
 }
 
 # fuzzed FIRST COUNT: did it go to its end, and was nothing wrong?
