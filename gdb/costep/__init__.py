@@ -22,6 +22,7 @@ Read in this order; each file knows only those above it:
     swapsteps  one instruction of a switch -> a line
     trace      a trace file for coviz, of one state
     picture    what of memory belongs into it
+    session    a lesson's guided session
     reader     the reader that asks GDB          -- from here on: import gdb
     dwarf      where the fields of the higher layers' structs lie
     handlers   of GDB's events

@@ -56,7 +56,8 @@ class _Readable(FrameDecorator):
     that has run into the guard, say). With a frame filter it would print an exception."""
 
     def function(self):
-        return "??" if self.inferior_frame().name() is None else super().function()
+        frame = self.inferior_frame()
+        return "??" if frame.type() == gdb.NORMAL_FRAME and frame.name() is None else super().function()
 
     def frame_args(self):
         return self._checked(super().frame_args())
