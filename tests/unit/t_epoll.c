@@ -68,14 +68,17 @@ static struct wait *wait_for(int fd, uint32_t events)
 	return w;
 }
 
-/* Take a look: has @w got these events? 0: it still waits. */
-static void check_got(struct wait *w, uint32_t events)
+/* Take a look: has @w got these events? 0: it still waits. What does not hold is said
+ * of the caller's line. */
+#define CHECK_GOT(w, events) check_got(w, events, __LINE__)
+
+static void check_got(struct wait *w, uint32_t events, int line)
 {
 	settle();
 	co_epoll_check();
-	CHECK_EQ(w->got, events);
-	CHECK_EQ(w->n_fired, events != 0);
-	CHECK_EQ(w->is_done, events != 0);
+	check_eq(w->got, events, "w->got", "events", __FILE__, line);
+	check_eq(w->n_fired, events != 0, "w->n_fired", "events != 0", __FILE__, line);
+	check_eq(w->is_done, events != 0, "w->is_done", "events != 0", __FILE__, line);
 }
 
 static void end_wait(struct wait *w)
@@ -86,11 +89,13 @@ static void end_wait(struct wait *w)
 }
 
 /* The same and be rid of it. */
-static void end_with(struct wait *w, uint32_t events)
+static void end_with(struct wait *w, uint32_t events, int line)
 {
-	check_got(w, events);
+	check_got(w, events, line);
 	end_wait(w);
 }
+
+#define END_WITH(w, events) end_with(w, events, __LINE__)
 
 /* --- events ----------------------------------------------------------------------------- */
 
@@ -100,13 +105,13 @@ static void one(void)
 
 	make_pipe(p);
 	struct wait *w = wait_for(p[0], EPOLLIN);
-	check_got(w, 0);
+	CHECK_GOT(w, 0);
 	put(p[1]);
-	check_got(w, EPOLLIN);
+	CHECK_GOT(w, EPOLLIN);
 	put(p[1]);
-	end_with(w, EPOLLIN); /* once */
-	end_with(wait_for(p[0], EPOLLIN), EPOLLIN); /* it was there before */
-	end_with(wait_for(p[1], EPOLLOUT), EPOLLOUT);
+	END_WITH(w, EPOLLIN); /* once */
+	END_WITH(wait_for(p[0], EPOLLIN), EPOLLIN); /* it was there before */
+	END_WITH(wait_for(p[1], EPOLLOUT), EPOLLOUT);
 }
 
 static void two_on_one_fd(void)
@@ -124,11 +129,11 @@ static void two_on_one_fd(void)
 			w = wait_for(p[0], EPOLLOUT);
 			r = wait_for(p[0], EPOLLIN);
 		}
-		check_got(r, 0);
-		check_got(w, 0);
+		CHECK_GOT(r, 0);
+		CHECK_GOT(w, 0);
 		put(p[1]);
-		end_with(r, EPOLLIN);
-		check_got(w, 0);
+		END_WITH(r, EPOLLIN);
+		CHECK_GOT(w, 0);
 		r = wait_for(p[0], EPOLLPRI); /* the writer is still waited for */
 		drain(p[1]);
 		settle();
@@ -136,7 +141,7 @@ static void two_on_one_fd(void)
 		CHECK(w->got & EPOLLOUT);
 		CHECK(w->is_done);
 		end_wait(w);
-		end_with(r, 0);
+		END_WITH(r, 0);
 		close(p[0]);
 		close(p[1]);
 	}
@@ -161,13 +166,13 @@ static void many_on_one_fd(void)
 	w[8] = wait_for(p[0], EPOLLOUT);
 	put(p[1]);
 	for (int i = 0; i < MANY; i++) {
-		end_with(r[i], EPOLLIN);
-		check_got(w[i], 0);
+		END_WITH(r[i], EPOLLIN);
+		CHECK_GOT(w[i], 0);
 	}
 	drain(p[0]);
 	drain(p[1]);
 	for (int i = 0; i < MANY; i++)
-		end_with(w[i], EPOLLOUT);
+		END_WITH(w[i], EPOLLOUT);
 }
 
 /* Events that libco drops: libco's table knows IN, OUT, RDNORM, WRNORM, ERR, HUP. */
@@ -176,20 +181,20 @@ static void all_events(void)
 	int p[2];
 
 	make_pair(p, SOCK_STREAM);
-	end_with(wait_for(p[0], EPOLLWRNORM), EPOLLWRNORM);
-	end_with(wait_for(p[0], EPOLLWRNORM | EPOLLOUT), EPOLLWRNORM | EPOLLOUT);
+	END_WITH(wait_for(p[0], EPOLLWRNORM), EPOLLWRNORM);
+	END_WITH(wait_for(p[0], EPOLLWRNORM | EPOLLOUT), EPOLLWRNORM | EPOLLOUT);
 	struct wait *in = wait_for(p[0], EPOLLRDNORM), *band = wait_for(p[0], EPOLLRDBAND);
 	struct wait *hup = wait_for(p[0], EPOLLRDHUP), *pri = wait_for(p[0], EPOLLPRI), *none = wait_for(p[0], 0);
 	put(p[1]);
-	end_with(in, EPOLLRDNORM);
-	check_got(hup, 0);
+	END_WITH(in, EPOLLRDNORM);
+	CHECK_GOT(hup, 0);
 	shutdown(p[1], SHUT_WR);
-	end_with(hup, EPOLLRDHUP);
-	end_with(pri, 0);
-	end_with(band, 0);
-	check_got(none, 0);
+	END_WITH(hup, EPOLLRDHUP);
+	END_WITH(pri, 0);
+	END_WITH(band, 0);
+	CHECK_GOT(none, 0);
 	close(p[1]);
-	end_with(none, EPOLLHUP);
+	END_WITH(none, EPOLLHUP);
 }
 
 /* What nobody asked for, but everybody is told. */
@@ -204,13 +209,13 @@ static void hangup_tells_all(void)
 		w[i] = wait_for(p[0], events[i]);
 	close(p[1]);
 	for (int i = 0; i < 4; i++)
-		end_with(w[i], EPOLLHUP);
+		END_WITH(w[i], EPOLLHUP);
 	close(p[0]);
 
 	make_pipe(p);
 	fill(p[1]);
 	struct wait *out = wait_for(p[1], EPOLLOUT), *none = wait_for(p[1], 0);
-	check_got(none, 0);
+	CHECK_GOT(none, 0);
 	close(p[0]);
 	settle();
 	CHECK(out->got & EPOLLERR);
@@ -235,7 +240,7 @@ static void crowd(void)
 		put(p[i][1]);
 	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0); /* nobody waits any more: it returns */
 	for (int i = 0; i < n; i++)
-		end_with(w[i], EPOLLIN);
+		END_WITH(w[i], EPOLLIN);
 }
 
 static void high_numbers(void)
@@ -251,13 +256,13 @@ static void high_numbers(void)
 			break;
 		CHECK_EQ(dup2(p[0], high), high);
 		struct wait *w = wait_for(high, EPOLLIN), *next = wait_for(p[1], EPOLLPRI);
-		check_got(w, 0);
+		CHECK_GOT(w, 0);
 		end_wait(next);
 		end_wait(w);
 		close(high);
 	}
 	put(p[1]);
-	end_with(low, EPOLLIN);
+	END_WITH(low, EPOLLIN);
 }
 
 /* --- errors --------------------------------------------------------------------------------- */
@@ -321,8 +326,8 @@ static void unwatch(void)
 	co_epoll_check();
 	CHECK_EQ(co_loop_stats().syscalls, calls);
 	put(p[1]);
-	end_with(b, EPOLLIN);
-	check_got(a, 0);
+	END_WITH(b, EPOLLIN);
+	CHECK_GOT(a, 0);
 	end_wait(a);
 	calls = co_loop_stats().syscalls;
 	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0); /* nobody waits: it is over, and nothing is asked */
@@ -349,9 +354,9 @@ static void stale_registration(void)
 	uint64_t sleeps = co_loop_stats().sleeps;
 	CHECK_EQ(co_sleep_ms(60), 0);
 	CHECK(co_loop_stats().sleeps - sleeps <= 5);
-	end_with(stays, 0);
+	END_WITH(stays, 0);
 	/* One that fired and is not waited for again, neither. */
-	end_with(wait_for(p[0], EPOLLIN), EPOLLIN);
+	END_WITH(wait_for(p[0], EPOLLIN), EPOLLIN);
 	sleeps = co_loop_stats().sleeps;
 	start(sleep_a_little, NULL);
 	CHECK_EQ(co_sleep_ms(60), 0);
@@ -370,7 +375,7 @@ static void release_waiting(void)
 		end_wait(a);
 		settle();
 		put(p[1]);
-		end_with(b, EPOLLIN);
+		END_WITH(b, EPOLLIN);
 		drain(p[0]);
 	}
 	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
@@ -416,15 +421,15 @@ static void closing(void)
 	co_fd_closing(-1);
 	co_fd_closing(INT_MAX);
 	co_fd_closing(p[1]);
-	check_got(a, 0);
+	CHECK_GOT(a, 0);
 	co_fd_closing(p[0]);
 	close(p[0]);
 	co_fd_closing(p[0]);
-	end_with(a, EPOLLNVAL);
-	end_with(b, EPOLLNVAL);
-	check_got(c, 0);
+	END_WITH(a, EPOLLNVAL);
+	END_WITH(b, EPOLLNVAL);
+	CHECK_GOT(c, 0);
 	put(q[1]);
-	end_with(c, EPOLLIN);
+	END_WITH(c, EPOLLIN);
 }
 
 /* The number of a waiter gets another file, without a word to us. */
@@ -439,22 +444,22 @@ static void reused(void)
 		if (alive)
 			dupped = dup(p[0]);
 		CHECK_EQ(dup2(q[0], p[0]), p[0]);
-		check_got(old, 0); /* nobody can know yet */
+		CHECK_GOT(old, 0); /* nobody can know yet */
 		struct wait *w = wait_for(p[0], EPOLLIN);
-		end_with(old, EPOLLNVAL);
-		end_with(old2, EPOLLNVAL);
-		check_got(w, 0);
+		END_WITH(old, EPOLLNVAL);
+		END_WITH(old2, EPOLLNVAL);
+		CHECK_GOT(w, 0);
 		if (alive) {
 			put(p[1]); /* the old file's event, and its number */
-			check_got(w, 0);
+			CHECK_GOT(w, 0);
 			uint64_t sleeps = co_loop_stats().sleeps;
 			CHECK_EQ(co_sleep_ms(30), 0);
 			CHECK(co_loop_stats().sleeps - sleeps <= 3); /* it comes once */
-			check_got(w, 0);
+			CHECK_GOT(w, 0);
 			close(dupped);
 		}
 		put(q[1]);
-		end_with(w, EPOLLIN);
+		END_WITH(w, EPOLLIN);
 		close(p[0]), close(p[1]), close(q[0]), close(q[1]);
 	}
 }
@@ -471,10 +476,10 @@ static void reused_in_between(void)
 	put(p[1]);
 	CHECK_EQ(dup2(q[0], p[0]), p[0]);
 	struct wait *w = wait_for(p[0], EPOLLIN);
-	end_with(old, EPOLLNVAL);
-	check_got(w, 0);
+	END_WITH(old, EPOLLNVAL);
+	CHECK_GOT(w, 0);
 	put(q[1]);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 	close(dupped);
 }
 
@@ -490,14 +495,14 @@ static void closed_with_a_dup(void)
 	close_raw(p[0]);
 	put(p[1]);
 	struct wait *w = wait_for(dupped, EPOLLIN); /* another number of the same file */
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 	uint64_t sleeps = co_loop_stats().sleeps;
 	CHECK_EQ(co_sleep_ms(30), 0);
 	CHECK(co_loop_stats().sleeps - sleeps <= 3);
 	/* Back to where it was: the set knows it already, by a registration that we
 	 * have not forgotten. */
 	CHECK_EQ(dup2(dupped, number), number);
-	end_with(wait_for(number, EPOLLIN), EPOLLIN);
+	END_WITH(wait_for(number, EPOLLIN), EPOLLIN);
 }
 
 /* There and back: the set still knows the first file under this number. */
@@ -513,9 +518,9 @@ static void there_and_back(void)
 	end_wait(wait_for(number, EPOLLIN));
 	CHECK_EQ(dup2(first, number), number);
 	struct wait *w = wait_for(number, EPOLLIN);
-	check_got(w, 0);
+	CHECK_GOT(w, 0);
 	put(p[1]);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 }
 
 /* One that no epoll set takes is another file, too. */
@@ -529,13 +534,13 @@ static void reused_by_a_file(void)
 	CHECK_EQ(dup2(file, number), number);
 	bad = (struct wait){ .waiter = { .fd = number, .events = EPOLLIN, .fire = fired } };
 	CHECK_FAILS(co_watch(&bad.waiter), -1, EPERM);
-	end_with(old, EPOLLNVAL);
+	END_WITH(old, EPOLLNVAL);
 	/* And back: the set has never forgotten the first one. */
 	CHECK_EQ(dup2(first, number), number);
 	struct wait *w = wait_for(number, EPOLLIN);
-	check_got(w, 0);
+	CHECK_GOT(w, 0);
 	put(p[1]);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 }
 
 /* While one of several is told, the number is found to be another file. */
@@ -549,8 +554,8 @@ static void reused_found_by_event(void)
 	int dupped = dup(p[0]);
 	put(p[1]);
 	CHECK_EQ(dup2(q[0], p[0]), p[0]);
-	end_with(in, EPOLLIN);
-	end_with(pri, EPOLLNVAL);
+	END_WITH(in, EPOLLIN);
+	END_WITH(pri, EPOLLNVAL);
 	close(dupped);
 	/* And one that is closed. */
 	make_pair(p, SOCK_STREAM);
@@ -558,7 +563,7 @@ static void reused_found_by_event(void)
 	dupped = dup(p[0]);
 	put(p[1]);
 	close_raw(p[0]);
-	end_with(in, EPOLLIN);
+	END_WITH(in, EPOLLIN);
 	settle();
 	CHECK_EQ(pri->n_fired, 1); /* it looks, and finds out */
 	end_wait(pri);
@@ -577,13 +582,13 @@ static void closed_by_a_thread(void)
 	make_pair(p, SOCK_STREAM);
 	struct wait *old = wait_for(p[0], EPOLLIN);
 	on_thread(close_it, &p[0]);
-	check_got(old, 0); /* as in plain C */
+	CHECK_GOT(old, 0); /* as in plain C */
 	make_pair(q, SOCK_STREAM);
 	CHECK_EQ(q[0], p[0]);
 	struct wait *w = wait_for(q[0], EPOLLIN);
-	end_with(old, EPOLLNVAL);
+	END_WITH(old, EPOLLNVAL);
 	put(q[1]);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 }
 
 /* --- fork --------------------------------------------------------------------------------------- */
@@ -606,14 +611,14 @@ static void fork_child(int p[2], int q[2], struct wait *w)
 {
 	struct wait *out = wait_for(p[0], EPOLLOUT); /* makes a set of its own */
 
-	end_with(out, EPOLLOUT);
-	end_with(wait_for(q[1], EPOLLOUT), EPOLLOUT);
-	check_got(w, 0);
+	END_WITH(out, EPOLLOUT);
+	END_WITH(wait_for(q[1], EPOLLOUT), EPOLLOUT);
+	CHECK_GOT(w, 0);
 	close(q[0]);
 	CHECK_EQ(co_sleep_ms(5), 0);
 	the_set(); /* one: the parent's is closed */
 	put(p[1]);
-	end_with(w, EPOLLIN); /* what was parked here goes on */
+	END_WITH(w, EPOLLIN); /* what was parked here goes on */
 	drain(p[0]);
 }
 
@@ -639,11 +644,11 @@ static void forked(void)
 	if (strcmp(before, after) != 0)
 		fprintf(stderr, "before:\n%safter:\n%s", before, after);
 	CHECK_EQ(strcmp(before, after), 0);
-	check_got(w, 0);
+	CHECK_GOT(w, 0);
 	put(p[1]);
 	put(q[1]);
-	end_with(w, EPOLLIN);
-	end_with(v, EPOLLIN);
+	END_WITH(w, EPOLLIN);
+	END_WITH(v, EPOLLIN);
 }
 
 /* The child's child, and a child that only waits. */
@@ -661,22 +666,22 @@ static void forked_twice(void)
 		if (grandchild == 0) {
 			settle();
 			put(p[1]);
-			check_got(w, EPOLLIN);
+			CHECK_GOT(w, EPOLLIN);
 			drain(p[0]);
 			the_set();
 			_exit(0);
 		}
 		join_child(grandchild);
-		check_got(w, 0);
+		CHECK_GOT(w, 0);
 		put(p[1]);
-		check_got(w, EPOLLIN);
+		CHECK_GOT(w, EPOLLIN);
 		drain(p[0]);
 		_exit(0);
 	}
 	join_child(pid);
-	check_got(w, 0);
+	CHECK_GOT(w, 0);
 	put(p[1]);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 }
 
 static int create_fails(enum kernel_call call)
@@ -712,15 +717,15 @@ static void forked_without_descriptors(void)
 			files[i] = open("/", O_RDONLY | O_DIRECTORY); /* the old set's number */
 		}
 		kernel.fails = NULL;
-		check_got(w, 0);
+		CHECK_GOT(w, 0);
 		for (int i = 0; i < 3; i++)
 			check_is_dir(files[i]);
 		put(p[1]);
-		check_got(w, EPOLLIN);
+		CHECK_GOT(w, EPOLLIN);
 		_exit(0);
 	}
 	join_child(pid);
-	end_with(w, EPOLLIN); /* the child's byte: they share the pipe */
+	END_WITH(w, EPOLLIN); /* the child's byte: they share the pipe */
 }
 
 static void close_all(int from)
@@ -751,14 +756,14 @@ static void forked_daemon(void)
 			check_is_dir(files[i]);
 		make_pipe(p);
 		struct wait *fresh = wait_for(p[0], EPOLLIN);
-		check_got(fresh, 0);
+		CHECK_GOT(fresh, 0);
 		put(p[1]);
-		check_got(fresh, EPOLLIN);
+		CHECK_GOT(fresh, EPOLLIN);
 		_exit(0);
 	}
 	join_child(pid);
 	put(p[1]);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 }
 
 static void kinds_forked_daemon(void)
@@ -822,10 +827,10 @@ static void set_closed(void)
 		CHECK(co_loop_stats().turns - turns < 20); /* no busy loop */
 		CHECK(co_loop_stats().sleeps - sleeps < 20);
 		if (kind == 0 && !is_under_valgrind()) /* else its number may be another's by now: our alarm's */
-			end_with(gone, EPOLLNVAL);
-		check_got(stays, 0);
+			END_WITH(gone, EPOLLNVAL);
+		CHECK_GOT(stays, 0);
 		put(peer);
-		end_with(stays, EPOLLIN);
+		END_WITH(stays, EPOLLIN);
 		if (taken >= 0)
 			CHECK(fcntl(taken, F_GETFD) >= 0); /* it is not ours to close */
 		close_all(3);
@@ -846,13 +851,13 @@ static void set_closed_then_watch(void)
 		close_all(3);
 		take_number(kind, set);
 		struct wait *w = wait_for(mine, EPOLLIN), *w0 = wait_for(0, EPOLLPRI);
-		check_got(w, 0);
-		check_got(stays, 0);
-		end_with(w0, 0);
+		CHECK_GOT(w, 0);
+		CHECK_GOT(stays, 0);
+		END_WITH(w0, 0);
 		put(peer);
 		put(peer2);
-		end_with(w, EPOLLIN);
-		end_with(stays, EPOLLIN);
+		END_WITH(w, EPOLLIN);
+		END_WITH(stays, EPOLLIN);
 		close_all(3);
 		close(peer), close(peer2), close(mine);
 	}
@@ -881,10 +886,10 @@ static void set_closed_for_good(void)
 		check_no_set(co_sleep_ms(1000));
 	}
 	kernel.fails = NULL;
-	check_got(w, 0);
+	CHECK_GOT(w, 0);
 	put(p[1]);
 	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 }
 
 static void close_on_exec(void)
@@ -993,10 +998,10 @@ static void exact(void)
 	CHECK_EQ(co_sleep_ms(60), 0);
 	if (!getenv("COSTEP_TIMER") || strcmp(getenv("COSTEP_TIMER"), "wheel") != 0)
 		CHECK(co_loop_stats().sleeps - sleeps <= 6);
-	check_got(w, 0);
+	CHECK_GOT(w, 0);
 	put(p[1]);
 	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 }
 
 static void old_kernel_exact(void)
@@ -1046,7 +1051,7 @@ static void alarm_then_none(void)
 	struct wait *w = wait_for(p[0], EPOLLIN);
 	start(put_later, &p[1]);
 	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 	w = wait_for(q[0], EPOLLIN);
 	pid_t pid = fork();
 	if (pid == 0) {
@@ -1059,7 +1064,7 @@ static void alarm_then_none(void)
 	CHECK(co_loop_stats().sleeps - sleeps <= 3);
 	join_child(pid);
 	CHECK_EQ(read(q[0], &c, 1), 1);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 }
 
 /* The alarm's descriptor was closed, and its number is somebody's. */
@@ -1103,7 +1108,7 @@ static void alarm_in_a_new_set(void)
 	if (pid == 0)
 		_exit(0);
 	join_child(pid);
-	end_with(w, 0);
+	END_WITH(w, 0);
 }
 
 static void *reschedule_for_ever(void *arg)
@@ -1142,7 +1147,7 @@ static void starvation(void)
 	CHECK_EQ(co_eventloop(NULL, stop_when_set, flags), 0);
 	CHECK_EQ(n[0] - n[1] <= 1 && n[1] - n[0] <= 1, true);
 	put(p[1]);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 }
 
 /* --- signals, errors of the wait -------------------------------------------------------------------------- */
@@ -1170,11 +1175,11 @@ static void signals(void)
 			CHECK_EQ(co_sleep_ms(2), 0);
 			CHECK(co_now_ns() - begin >= 2000000);
 		}
-		check_got(w, 0);
+		CHECK_GOT(w, 0);
 		start(put_later, &p[1]);
 		CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
 		setitimer(ITIMER_REAL, &off, NULL);
-		end_with(w, EPOLLIN);
+		END_WITH(w, EPOLLIN);
 		drain(p[0]);
 		w = wait_for(p[0], EPOLLIN);
 	}
@@ -1208,10 +1213,10 @@ static void wait_errors(void)
 		co_loop_check();
 	}
 	kernel.fails = NULL;
-	check_got(w, 0);
+	CHECK_GOT(w, 0);
 	put(p[1]);
 	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
-	end_with(w, EPOLLIN);
+	END_WITH(w, EPOLLIN);
 }
 
 /* --- what it costs ---------------------------------------------------------------------------------------- */
@@ -1272,7 +1277,7 @@ static void *short_thread(void *arg)
 	start(sleep_a_little, NULL);
 	CHECK_EQ(co_sleep_ns(1000), 0);
 	struct wait *w = wait_for(p[1], EPOLLOUT);
-	end_with(w, EPOLLOUT);
+	END_WITH(w, EPOLLOUT);
 	close(p[0]);
 	close(p[1]);
 	return arg;
