@@ -1043,6 +1043,43 @@ static void exact_by_clock(void)
 	co_set_clock(NULL);
 }
 
+static void *poll_and_read(void *arg)
+{
+	struct polling *p = arg;
+	char c;
+
+	if (poll_now(p) == 1)
+		CHECK_EQ(read(p->fds[0].fd, &c, 1), 1);
+	return NULL;
+}
+
+/* Two are woken for one byte. Who comes second finds nothing, and has time left. */
+static void woken_in_vain(void)
+{
+	struct polling two[2] = { 0 };
+	int p[2];
+
+	make_pipe(p);
+	virtual_ns = 1000;
+	co_set_clock(&virtual_clock);
+	for (int i = 0; i < 2; i++) {
+		two[i].fds[0] = (struct pollfd){ .fd = p[0], .events = POLLIN };
+		two[i].n = 1;
+		two[i].timeout_ms = 30;
+		two[i].co = start(poll_and_read, &two[i]);
+	}
+	CHECK_EQ(write(p[1], "x", 1), 1);
+	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
+	int first = two[0].result == 1 ? 0 : 1;
+	CHECK_EQ(two[first].result, 1);
+	CHECK_EQ(two[first].ended_at_ns, 1000);
+	CHECK_EQ(two[!first].result, 0);
+	CHECK_EQ(two[!first].ended_at_ns, 1000 + 30 * 1000000);
+	co_set_clock(NULL);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(co_release(two[i].co), 0);
+}
+
 /* With a clock that was set, a wait without limit is a real one. */
 static void real_wait_by_clock(void)
 {
@@ -1790,6 +1827,7 @@ static const struct test_case cases[] = {
 	{ "threads", "a thread without coroutines can poll, but not with another's loop", threads, 0, 0 },
 	{ "kernels_errors", "EINVAL and EFAULT as poll(2)", kernels_errors, 0, 0 },
 	{ "exact_by_clock", "D24: by a clock of one's own timeouts are exact, INT_MAX too; -1 is none", exact_by_clock, 0, 0 },
+	{ "woken_in_vain", "two are woken, one finds something: the other waits until its time is over", woken_in_vain, 0, 0 },
 	{ "real_wait_by_clock", "by a clock of one's own, waiting without limit still waits", real_wait_by_clock, 0, 0 },
 	{ "never_early", "D17: never early, by any way to ask for it", never_early, 0, 0 },
 	{ "kinds", "D17: with each kind of timers, with and without epoll_pwait2", kinds, 0, 0 },
