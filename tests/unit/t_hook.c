@@ -1007,6 +1007,29 @@ static void write_errors(void)
 	close(s[1]);
 }
 
+/* A pipe takes it in parts, and the call returns when all of it is in there. */
+static void whole_writes(void)
+{
+	static char buf[MUCH];
+	ssize_t got = 0, n;
+	int p[2];
+
+	CHECK_EQ(pipe2(p, O_NONBLOCK), 0);
+	CHECK_EQ(fcntl(p[1], F_SETFL, 0), 0); /* the writer's end alone blocks */
+	struct waiter w = { .fd = p[1] };
+	struct co *co = start(write_much, &w);
+	CHECK_EQ(co_status(co), CO_WAITING);
+	while ((n = read(p[0], buf, sizeof(buf))) > 0 || co_status(co) != CO_DONE) {
+		got += n > 0 ? n : 0;
+		CHECK_EQ(co_reschedule(), 0);
+	}
+	end(co);
+	CHECK_EQ(w.got, MUCH);
+	CHECK_EQ(got, MUCH);
+	close(p[0]);
+	close(p[1]);
+}
+
 /* Every call that waits lets others run: G12, G13. */
 static int ends[2]; /* a socket pair */
 
@@ -1416,6 +1439,7 @@ static const struct test_case cases[] = {
 	{ "timeouts", "G02, G03: SO_RCVTIMEO from 900 us to 3000 days is kept", timeouts, 0, NULL },
 	{ "one_deadline", "G08: SO_SNDTIMEO is for the call, not for each wait in it", one_deadline, 0, NULL },
 	{ "write_errors", "G04, G06: one EPIPE, one SIGPIPE; none with MSG_NOSIGNAL", write_errors, 0, NULL },
+	{ "whole_writes", "a write to a pipe that takes it in parts writes all", whole_writes, 0, NULL },
 	{ "others_run", "G12, G13: every call that waits lets others run", others_run, 0, NULL },
 	{ "sleeps", "G12: no sleep is early, on any clock, and others run", sleeps, 0, NULL },
 	{ "long_sleeps", "sleeps of hours and days are exact", long_sleeps, 0, NULL },
