@@ -158,9 +158,9 @@ install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 
 # --- coviz ----------------------------------------------------------------------
 
-VIZ      := $(sort $(patsubst %.c,%,$(wildcard $(VIZ_PARTS:%=viz/%/*.c))))
+VIZ_FILES := $(sort $(patsubst %.c,%,$(wildcard $(VIZ_PARTS:%=viz/%/*.c))))
 VIZ_LIBS := -ldw -lelf -lcapstone -lncursesw -lutil
-viz_objects = $(addprefix $(1)/,$(addsuffix .o,$(VIZ)))
+viz_objects = $(addprefix $(1)/,$(addsuffix .o,$(VIZ_FILES)))
 
 coviz: build/coviz ## the recorder and the viewer: build/coviz
 build/coviz: $(RELEASE)/coviz FORCE
@@ -286,8 +286,11 @@ viztest: $(VIZ_PROGRAMS) | $(WAIT) ## the unit tests of coviz
 	@tests/run $^
 
 # These look at registers, by an assembly helper.
-$(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,t_swap t_context t_random t_random_shared t_preempt)): $(B)/tests/unit/regs_$(ARCH).o
+TESTS_WITH_REGISTERS := t_swap t_context t_random t_random_shared t_preempt
+$(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,$(TESTS_WITH_REGISTERS))): $(B)/tests/unit/regs_$(ARCH).o
 .PRECIOUS: $(B)/%.o
+
+include lessons/mutants.mk
 
 UNIT_PROGRAMS := $(UNIT:%=$(B)/tests/%)
 
@@ -337,7 +340,7 @@ clean: ## remove everything that was built
 
 help: ## this list
 	@printf 'costep: coroutines, step by step.   make lesson1 is the place to begin.\n\n'
-	@sed -nE 's/^#? ?([A-Za-z][A-Za-z0-9-]*):[^#=]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	@sed -nE 's/^#? ?([A-Za-z][A-Za-z0-9-]*):[^#=]*## (.*)/  make \1\t\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | \
 	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
 

@@ -14,7 +14,7 @@ setup_file() {
 	for part in $(make -s print-VIZ_PARTS); do
 		include+=(-iquote "viz/$part")
 	done
-	for object in $(make -s print-VIZ); do
+	for object in $(make -s print-VIZ_FILES); do
 		[ "${object##*/}" = main ] || objects+=("build/release-${CC:-gcc}-O2/$object.o")
 	done
 	$cc -std=gnu11 -D_GNU_SOURCE -Isrc "${include[@]}" $fixtures/trace_regs.c "${objects[@]}" "${flags[@]}" -o "$dir/trace_regs" || return
