@@ -41,7 +41,9 @@ space   := $() $()
 dir_for  = build/$(1)-$(subst $(space),-,$(notdir $(CC)))$(firstword $(2))
 B       := $(call dir_for,$(VARIANT),$(OPT))
 RELEASE := $(call dir_for,release,$(OPT_release))
-Q       := $(if $(V),,@)
+# On the command line Q names a question: make question Q=17.
+QUESTION := $(if $(filter command,$(origin Q)),$(Q))
+override Q := $(if $(V),,@)
 # $(call need,COMMAND,what make deps must be asked for): else a recipe ends here.
 need     = $(if $(shell command -v $(firstword $(1))),,$(error $(firstword $(1)) is missing; \
            'make deps $(2)' installs what Debian has of it))
@@ -216,6 +218,8 @@ test%:
 
 demo: viz3 ## the shortest look: coviz on lesson 3 (without a terminal: three screens of it)
 .PHONY: demo
+
+include lessons/questions.mk
 
 # --- tests ------------------------------------------------------------------------
 

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * question — the frame of an experiment: what people believe, a prediction, what the
+ * machine does, why.
+ *
+ * A program defines `question` and `experiment`, and nothing else that is not static.
+ * question.c has main(): it prints the belief, asks for a prediction if there is a
+ * terminal to ask at, calls experiment(), and compares. Exit status 1: the machine does
+ * something else than the program claims.
+ */
+#ifndef QUESTION_H
+#define QUESTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The strings of belief and result stand on one line each: lessons/questions/list
+ * reads them from the source. */
+struct question {
+	const char *file;       /* __FILE__; its name begins with the number */
+	int lesson;             /* the one that it belongs to */
+	const char *belief;     /* in the words of those who believe it */
+	const char *natural;    /* why one would think so */
+	const char *predict;    /* what to predict */
+	const char *answers[5]; /* a, b, c ... ; one for the belief, one for the truth */
+	char answer;            /* the letter of what experiment() is to return */
+	const char *result;     /* what happens, in one line, for the index */
+	const char *because;    /* why */
+};
+
+extern const struct question question;
+
+/* Run the experiment. Returns the letter of the answer that the machine has given,
+ * computed from what was measured; '?' for none of them. */
+char experiment(void);
+
+/* Print one line of what happened. */
+__attribute__((format(printf, 1, 2))) void saw(const char *format, ...);
+
+/* Something that must hold besides the answer: what was expected, and what was seen. */
+__attribute__((format(printf, 3, 4))) void must(bool holds, const char *expected, const char *seen, ...);
+
+/* This machine lacks something, so a part of the experiment is left out: say which. */
+__attribute__((format(printf, 1, 2))) void lacks(const char *format, ...);
+
+/* How a child process has ended. */
+struct ended {
+	int signal;      /* that ended it; 0: none, it came to its end */
+	bool is_hung;    /* it did not end in time, and was ended */
+	char said[4096]; /* what it has written to stdout and stderr */
+};
+
+/* Call @fn in a child process, and wait for its end, for at most @ms milliseconds. What
+ * might crash or hang, does it there. */
+struct ended in_child(int ms, void (*fn)(void));
+enum { LONG_ENOUGH = 20000 }; /* for what ends by itself, on a busy machine too */
+
+/* The same in words: "is killed by signal 11: it touched memory that is not there". */
+const char *how(struct ended end);
+
+/* Memory that a child shares with us: zero at first. */
+void *shared_with_child(size_t bytes);
+
+/* How many system calls @fn makes, in a child: all, and those of one kind. -1: ptrace is
+ * not allowed here. */
+struct calls {
+	long all, of[512];
+};
+struct calls count_calls(void (*fn)(void));
+
+/* Nanoseconds, of a clock that nobody sets. */
+int64_t now_ns(void);
+
+/* How long one round of @fn takes: the shortest of several tries. */
+double ns_each(void (*fn)(long rounds), long rounds);
+
+/* Kilobytes that this process has in memory, and has mapped. */
+long resident_kb(void);
+long mapped_kb(void);
+
+/* A coroutine on a stack of its own, or on one of a slot; exits if there is no memory. */
+struct co;
+struct co_stack_source;
+struct co *create(void *(*fn)(void *), void *arg);
+struct co *create_on(struct co_stack_source *slots, void *(*fn)(void *), void *arg);
+
+/* A context (lesson 2) that begins with @fn(@arg) on a stack of @bytes, which end at
+ * @top - @off. */
+struct coctx;
+void make_context(struct coctx *ctx, void *top, void (*fn)(void *));
+
+/* Mapped memory for stacks; exits if there is none. */
+char *map_bytes(size_t bytes);
+
+#endif
