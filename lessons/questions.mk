@@ -13,12 +13,13 @@ ASKED_PROGRAM := $(if $(filter 1,$(words $(ASKED))),$(addprefix $(B)/lessons/que
 		 $(filter $(foreach q,$(subst Q,q,$(ASKED)),$(q)-% 0$(q)-%),$(QUESTIONS))))
 
 # Always -O2, as programs are that people wonder about: some of it is what the optimizer
-# does. That of two needs more said (they say why).
+# does. Some need more said (they say why).
 QUESTION_OPT := -O2
 # valgrind cannot read what clang tells debuggers.
 QUESTION_LINK_16-valgrind-complains := -Wl,--strip-debug
 QUESTION_OPT_18-guard-catches-all := -fno-stack-clash-protection
 QUESTION_OPT_13-longjmp := -U_FORTIFY_SOURCE
+QUESTION_OPT_28-hook-sees-all := -U_FORTIFY_SOURCE
 
 $(B)/lessons/questions/%.o: lessons/questions/%.c Makefile lessons/questions.mk $(B)/how | $(WAIT)
 	$(call need,$(CC),$(if $(filter gcc,$(CC)),lesson1,test))$(call say,CC,$<)

@@ -66,7 +66,7 @@ static void resume_it(void)
 char experiment(void)
 {
 	seen = shared_with_child(sizeof(*seen));
-	struct ended end = in_child(LONG_ENOUGH, resume_it);
+	struct ended end = in_child(resume_it);
 
 	saw("the function has run: %s", seen->has_run ? "yes" : "no");
 	saw("the program %s", how(end));

@@ -66,7 +66,7 @@ static struct ended run(const char *what, void (*fn)(void))
 {
 	seen->counted = 0;
 	seen->has_stored = false;
-	struct ended end = in_child(LONG_ENOUGH, fn);
+	struct ended end = in_child(fn);
 	saw("%s: counts to %d; the local lies at 16n + %u; is stored: %s", what, seen->counted, seen->rest,
 	    seen->has_stored ? "yes" : "no");
 	return end;

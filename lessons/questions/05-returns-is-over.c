@@ -61,7 +61,7 @@ static void resume_it(void)
 
 char experiment(void)
 {
-	struct ended context = in_child(LONG_ENOUGH, swap_to_it), co = in_child(LONG_ENOUGH, resume_it);
+	struct ended context = in_child(swap_to_it), co = in_child(resume_it);
 
 	saw("a context: \"%.*s\", and then the program %s", (int)strcspn(context.said, "\n"), context.said, how(context));
 	saw("a coroutine: \"%.*s\", and \"%.*s\"", (int)strcspn(co.said, "\n"), co.said,

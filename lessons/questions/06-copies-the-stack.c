@@ -15,7 +15,7 @@ const struct question question = {
 	.belief = "At a switch registers and stack are saved elsewhere, and brought back later.",
 	.natural = "They say \"save the context\", and a function's locals are part of it, are they not?",
 	.predict = "a function holds 100 bytes on its stack, then 100 000. How much longer does a switch take?",
-	.answers = { "not at all longer", "twice as long or so", "very much longer: there is a thousand times as much to save" },
+	.answers = { "no longer", "ten times as long or so", "hundreds of times: there is a thousand times as much to save" },
 	.answer = 'a',
 	.result = "the context has 72 bytes; a switch takes as long with 100 000 bytes on the stack as with 100",
 	.because = "Each has a stack of its own, and nobody else uses that memory. So it can stay where it is. What is "
@@ -81,5 +81,5 @@ char experiment(void)
 	saw("%6ld bytes of the stack in use: %.1f ns for two switches", few, ns_few);
 	saw("%6ld bytes of the stack in use: %.1f ns", many, ns_many);
 	must(many > 100000 && few < 1000, "100 000 bytes in use, and less than 1000", "%ld, %ld", many, few);
-	return ns_many > 20 * ns_few ? 'c' : ns_many > 1.8 * ns_few ? 'b' : 'a';
+	return ns_many > 50 * ns_few ? 'c' : ns_many > 5 * ns_few ? 'b' : 'a';
 }

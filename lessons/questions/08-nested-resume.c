@@ -94,7 +94,7 @@ static void *go_deeper(void *arg)
 char experiment(void)
 {
 	seen = shared_with_child(sizeof(*seen));
-	struct ended end = in_child(LONG_ENOUGH, nest);
+	struct ended end = in_child(nest);
 	saw("an array of 128: %d resumes; then the count was %d, and is %d", seen->depth, seen->n_before, seen->n_after);
 	saw("the program %s", how(end));
 

@@ -59,7 +59,7 @@ static void yield_and_resume(void)
 char experiment(void)
 {
 	seen = shared_with_child(sizeof(*seen));
-	struct ended end = in_child(LONG_ENOUGH, yield_and_resume);
+	struct ended end = in_child(yield_and_resume);
 
 	saw("the local was 42; now it is %d; the program %s", *seen, how(end));
 	if (end.signal)

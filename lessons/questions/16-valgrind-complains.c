@@ -90,7 +90,7 @@ char experiment(void)
 {
 	if (getenv("QUESTION_16_SWITCHES"))
 		switch_stacks();
-	struct ended end = in_child(60000, start_valgrind);
+	struct ended end = in_child(start_valgrind);
 	const char *second = strstr(end.said, "= coroutines");
 
 	if (!second) {

@@ -22,6 +22,9 @@
 
 enum { WIDTH = 79 };
 
+#define HANG_NS  INT64_C(250000000)
+#define LIMIT_NS INT64_C(60000000000)
+
 static int n_failed;
 
 /* --- printing ----------------------------------------------------------------------- */
@@ -126,10 +129,29 @@ static void be_child(int output)
 	dup2(output, 2);
 }
 
-struct ended in_child(int ms, void (*fn)(void))
+/* How often has @pid given the processor up, or lost it? -1: it does not sleep now. */
+static long switches_of_sleeper(pid_t pid)
+{
+	char name[64], line[256], state = 0;
+	long n, sum = 0;
+
+	snprintf(name, sizeof(name), "/proc/%d/status", (int)pid);
+	FILE *f = fopen(name, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "State: %c", &state);
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1 || sscanf(line, "nonvoluntary_ctxt_switches: %ld", &n) == 1)
+			sum += n;
+	}
+	if (f)
+		fclose(f);
+	return state == 'S' ? sum : -1;
+}
+
+struct ended in_child(void (*fn)(void))
 {
 	struct ended end = { 0 };
-	int64_t until = now_ns() + ms * INT64_C(1000000);
+	int64_t begin = now_ns(), seen_at = begin;
+	long seen = -1;
 	int output = memfd_create("output", MFD_CLOEXEC), status;
 
 	fflush(stdout);
@@ -145,11 +167,17 @@ struct ended in_child(int ms, void (*fn)(void))
 		_exit(0);
 	}
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		nanosleep(&(struct timespec){ .tv_nsec = 500000 }, NULL);
-		if (now_ns() > until && !end.is_hung) {
+		int64_t now = now_ns();
+		long n = now - begin < 20000000 ? -1 : switches_of_sleeper(pid);
+		if (n < 0 || n != seen) {
+			seen = n;
+			seen_at = now;
+		}
+		if (now - seen_at > HANG_NS || now - begin > LIMIT_NS) {
 			end.is_hung = true;
 			kill(pid, SIGKILL);
 		}
+		nanosleep(&(struct timespec){ .tv_nsec = now - begin < 20000000 ? 500000 : 5000000 }, NULL);
 	}
 	if (WIFSIGNALED(status) && !end.is_hung)
 		end.signal = WTERMSIG(status);
@@ -164,16 +192,16 @@ struct ended in_child(int ms, void (*fn)(void))
 const char *how(struct ended end)
 {
 	static char text[128];
-	const char *why = end.signal == SIGSEGV ? "it touched memory that it may not touch" :
-			  end.signal == SIGILL	? "an instruction that there is not" :
+	const char *why = end.signal == SIGSEGV ? "memory it may not touch" :
+			  end.signal == SIGILL	? "no such instruction" :
 			  end.signal == SIGBUS	? "an address that leads nowhere" :
 						  "";
 
 	if (end.is_hung)
-		return "hangs, and is killed by us";
+		return "hangs, until we end it";
 	if (!end.signal)
 		return "ends normally";
-	snprintf(text, sizeof(text), "is killed by signal %d%s%s", end.signal, *why ? ": " : "", why);
+	snprintf(text, sizeof(text), "dies of signal %d%s%s", end.signal, *why ? ": " : "", why);
 	return text;
 }
 

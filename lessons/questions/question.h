@@ -51,12 +51,12 @@ struct ended {
 	char said[4096]; /* what it has written to stdout and stderr */
 };
 
-/* Call @fn in a child process, and wait for its end, for at most @ms milliseconds. What
- * might crash or hang, does it there. */
-struct ended in_child(int ms, void (*fn)(void));
-enum { LONG_ENOUGH = 20000 }; /* for what ends by itself, on a busy machine too */
+/* Call @fn in a child process, and wait for its end. What might crash or hang, does it
+ * there. It hangs if it sleeps for a quarter of a second without being woken once (not if
+ * it does not get the processor), or has not ended after a minute. */
+struct ended in_child(void (*fn)(void));
 
-/* The same in words: "is killed by signal 11: it touched memory that is not there". */
+/* The same in words: "dies of signal 11: memory it may not touch". */
 const char *how(struct ended end);
 
 /* Memory that a child shares with us: zero at first. */

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One coroutine waits for 200 ms, nothing else happens. libco's loop in small asks epoll for at
+ * most a millisecond, each time; the other knows when the next timer is due.
+ */
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "costep.h"
+#include "question.h"
+
+const struct question question = {
+	.file = __FILE__,
+	.lesson = 6,
+	.belief = "An idle loop costs nothing; and if it wakes once in a millisecond, that is next to nothing.",
+	.natural = "It sleeps in epoll_wait, does it not? A millisecond is long for a processor.",
+	.predict = "one coroutine sleeps 200 ms, nothing else is to do. The loop calls epoll_wait with a limit of 1 ms, as libco's "
+		   "does, or until the next timer. How often does each wake?",
+	.answers = { "both once: nothing happens before", "more than 50 times against one or two", "about 10 times against one" },
+	.answer = 'b',
+	.result = "a loop with a tick of 1 ms wakes some 900 times a second though nothing happens; one that knows the next timer once",
+	.because = "libco's wheel cannot tell when its next timer is due without looking through 60 000 slots, so the loop looks "
+		   "every millisecond. A heap knows its first. Each wake-up is a few microseconds of processor, takes it out "
+		   "of its deep sleep, and comes a thousand times a second, in every idle thread.",
+};
+
+enum { MS = 200 };
+
+/* libco's co_eventloop, as far as it matters here. */
+static long wakeups_with_tick(void)
+{
+	int epfd = epoll_create1(EPOLL_CLOEXEC);
+	int64_t due = now_ns() + MS * INT64_C(1000000);
+	struct epoll_event events[16];
+	long n = 0;
+
+	while (now_ns() < due) {
+		epoll_wait(epfd, events, 16, 1);
+		n++;
+		/* here it would look into the slots of the wheel that have passed */
+	}
+	close(epfd);
+	return n;
+}
+
+static void *sleep_once(void *arg)
+{
+	co_sleep_ms(MS);
+	return arg;
+}
+
+static long wakeups_of_ours(void)
+{
+	struct co *co = create(sleep_once, NULL);
+	uint64_t before = co_loop_stats().sleeps;
+
+	co_resume(co);
+	co_eventloop(NULL, NULL, NULL);
+	must(co_status(co) == CO_DONE, "a sleeper that is done", "%s", co_state_name(co_status(co)));
+	co_release(co);
+	return (long)(co_loop_stats().sleeps - before);
+}
+
+char experiment(void)
+{
+	long tick = wakeups_with_tick(), ours = wakeups_of_ours();
+
+	saw("in %d ms: with a tick %ld wake-ups; until the next timer %ld", MS, tick, ours);
+	return tick > 50 && ours <= 3 ? 'b' : tick <= 3 ? 'a' : tick > 50 ? '?' : 'c';
+}
