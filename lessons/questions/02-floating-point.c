@@ -16,8 +16,8 @@ const struct question question = {
 	.natural = "Question 1 has shown it: nobody saved xmm0, and the double was right.",
 	.predict = "the other side says \"round up from now on\" (fesetround), for itself, and switches back. "
 		   "The switch keeps the six registers of question 1. What is 1/3 now?",
-	.answers = { "the same as before", "another number" },
-	.answer = 'b',
+	.answers = { "another number", "the same as before" },
+	.answer = 'a',
 	.result = "with six registers saved, one side's rounding mode changes the other's 1/3; coctx_swap keeps it",
 	.because = "How to round is a setting, in the register mxcsr, and the ABI makes it the callee's to preserve: "
 		   "the caller has not put it away, since no function is expected to change it. So the switch must keep "
@@ -75,5 +75,5 @@ char experiment(void)
 	saw("after, six registers kept:  1/3 = %.20f", after);
 	saw("after, by coctx_swap:       1/3 = %.20f", with_coctx);
 	must(with_coctx == before, "the same 1/3 by coctx_swap", "%.20f", with_coctx);
-	return after == before ? 'a' : 'b';
+	return after == before ? 'b' : 'a';
 }

@@ -17,9 +17,10 @@ const struct question question = {
 	.belief = "When its function returns, the coroutine is over.",
 	.natural = "A program is over when main returns, and a thread when its function does.",
 	.predict = "a context is swapped to, its function says \"returns\" and returns. Then?",
-	.answers = { "whoever swapped to it goes on", "the program dies by an illegal instruction, on purpose",
-		     "the function begins again" },
-	.answer = 'b',
+	.answers = { "whoever swapped to it goes on",
+		     "the function begins again",
+		     "the program dies by an illegal instruction, on purpose" },
+	.answer = 'c',
 	.result = "a bare context's function returns to a ud2, and the program dies; somebody must swap away instead",
 	.because = "To return means to go to the address on top of the stack. Behind main libc has put some code that calls "
 		   "exit, behind a thread's function some that ends the thread. Behind a bare context there is nobody to go "
@@ -67,5 +68,5 @@ char experiment(void)
 	saw("a coroutine: \"%.*s\", and \"%.*s\"", (int)strcspn(co.said, "\n"), co.said,
 	    (int)strcspn(strstr(co.said, "main") ?: "", "\n"), strstr(co.said, "main") ?: "");
 	must(!co.signal && strstr(co.said, "is done"), "a coroutine that is done", "\"%s\", it %s", co.said, how(co));
-	return strstr(context.said, "main goes on") ? 'a' : context.signal == SIGILL ? 'b' : '?';
+	return strstr(context.said, "main goes on") ? 'a' : context.signal == SIGILL ? 'c' : '?';
 }

@@ -13,8 +13,8 @@ const struct question question = {
 	.belief = "yield goes to the scheduler, which takes the next coroutine.",
 	.natural = "sched_yield and Python's asyncio do so: who yields lets the next one run.",
 	.predict = "main resumes D, which yields. Then main resumes A, which resumes B, which resumes C. C yields. Who runs?",
-	.answers = { "main: it is the scheduler", "D: it has waited longest", "B" },
-	.answer = 'c',
+	.answers = { "B", "D: it has waited longest", "main: it is the scheduler" },
+	.answer = 'a',
 	.result = "yield goes back to whoever resumed: A{B{C yields B yields A yields main",
 	.because = "Resume names somebody, yield names nobody: it goes back, like return. Each coroutine remembers who "
 		   "resumed it. (A scheduler is something that is built with these two: its loop resumes a coroutine, and "
@@ -76,5 +76,5 @@ char experiment(void)
 		co_release((struct co *[]){ a, b, c, d }[i]);
 	if (strncmp(story, "A{B{C yields ", 13) != 0)
 		return '?';
-	return strcmp(story, "A{B{C yields B yields A yields main") == 0 ? 'c' : story[13] == 'm' ? 'a' : story[13] == 'D' ? 'b' : '?';
+	return strcmp(story, "A{B{C yields B yields A yields main") == 0 ? 'a' : story[13] == 'm' ? 'c' : story[13] == 'D' ? 'b' : '?';
 }

@@ -15,8 +15,8 @@ const struct question question = {
 	.belief = "libc has ucontext: the same, just portable.",
 	.natural = "makecontext and swapcontext are in every libc, and do save and load registers.",
 	.predict = "how much longer does swapcontext take than coctx_swap?",
-	.answers = { "about as long", "up to twice as long", "more than three times as long" },
-	.answer = 'c',
+	.answers = { "more than three times as long", "up to twice as long", "about as long" },
+	.answer = 'a',
 	.result = "swapcontext makes a system call each time, and takes many times as long",
 	.because = "swapcontext also saves and loads the mask of blocked signals. The kernel keeps that, so each switch "
 		   "is a system call, rt_sigprocmask. Coroutines of one thread share a mask as they share everything "
@@ -82,5 +82,5 @@ char experiment(void)
 		must(ours.all == 0, "no call in coctx_swap", "%ld", ours.all);
 		must(libc.of[SYS_rt_sigprocmask] == 1000, "1000 rt_sigprocmask", "%ld", libc.of[SYS_rt_sigprocmask]);
 	}
-	return ucontext > 3 * coctx ? 'c' : ucontext > 1.3 * coctx ? 'b' : 'a';
+	return ucontext > 3 * coctx ? 'a' : ucontext > 1.3 * coctx ? 'b' : 'c';
 }

@@ -19,9 +19,10 @@ const struct question question = {
 	.natural = "They do save rbx, rbp, r12 to r15, rsp and rip: all that a switch does.",
 	.predict = "a function has a local, 42, calls setjmp, and returns. Its caller calls another function, and then "
 		   "longjmp back into the first. What is its local?",
-	.answers = { "42: the registers are restored, and the stack pointer with them",
-		     "something that the other function has left there", "the program is stopped at the longjmp" },
-	.answer = 'b',
+	.answers = { "something that the other function has left there",
+		     "42: the registers are restored, and the stack pointer with them",
+		     "the program is stopped at the longjmp" },
+	.answer = 'a',
 	.result = "after longjmp into a function that has returned, its local is what another has left there",
 	.because = "The registers are right, the stack is not. There is one stack, and below the caller its memory is free: "
 		   "the next function that is called uses it. Two functions that are both half done need two stacks. "
@@ -64,5 +65,5 @@ char experiment(void)
 	saw("the local was 42; now it is %d; the program %s", *seen, how(end));
 	if (end.signal)
 		return *seen ? '?' : 'c';
-	return *seen == 42 ? 'a' : 'b';
+	return *seen == 42 ? 'b' : 'a';
 }

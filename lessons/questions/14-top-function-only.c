@@ -14,9 +14,10 @@ const struct question question = {
 	.natural = "In Python, C# and C++20 it is so: every function between must be marked async, or hold co_await.",
 	.predict = "a coroutine calls libc's qsort, and the comparison function yields, each time. qsort was compiled by "
 		   "people who know nothing of it. What comes out?",
-	.answers = { "yield fails with an error", "it yields, but qsort's own variables are lost, and nothing is sorted",
-		     "it yields at each comparison, and the array is sorted" },
-	.answer = 'c',
+	.answers = { "it yields at each comparison, and the array is sorted",
+		     "it yields, but qsort's own variables are lost, and nothing is sorted",
+		     "yield fails with an error" },
+	.answer = 'a',
 	.result = "it yields at every comparison from inside libc's qsort, and the array is sorted",
 	.because = "A coroutine with a stack of its own stops with *everything* that is on it: its function, qsort, the "
 		   "comparison. They lie there until it is resumed, and qsort cannot tell that time has passed. Languages "
@@ -55,5 +56,5 @@ char experiment(void)
 	saw("%d comparisons, %d yields, and the coroutine is %s", n_compared, n_yields, co_state_name(co_status(co)));
 	saw("the array is sorted: %s", is_sorted ? "yes" : "no");
 	co_release(co);
-	return n_yields == 0 ? 'a' : is_sorted && n_yields == n_compared ? 'c' : 'b';
+	return n_yields == 0 ? 'c' : is_sorted && n_yields == n_compared ? 'a' : 'b';
 }

@@ -25,7 +25,7 @@ const struct question question = {
 	.belief = "What valgrind reports is a mistake.",
 	.natural = "For ordinary programs that is nearly always so, which is why one trusts it.",
 	.predict = "a correct program switches to a stack that it has from malloc. What does valgrind say?",
-	.answers = { "nothing: it sees each instruction, so it knows what a stack is", "that the client is switching stacks?",
+	.answers = { "nothing: it sees each instruction, so it knows what a stack is", "\"Warning: client switching stacks?\"",
 		     "it cannot run such programs" },
 	.answer = 'b',
 	.result = "valgrind warns of a correct switch that it was not told of, and is silent where it was told",
@@ -96,10 +96,11 @@ char experiment(void)
 	if (!second) {
 		lacks("valgrind ('make deps test' installs it), so nothing was run below it");
 		must(strstr(end.said, "no valgrind") != NULL, "no valgrind, or what it says", "%s", end.said);
-		return question.answer;
+		return NOT_SHOWN;
 	}
-	int untold = count(end.said, second, "client switching stacks?"), told = count(second, strchr(second, '\0'), "client switching stacks?") +
-						   count(second, strchr(second, '\0'), "Invalid ");
+	const char *last = strchr(second, '\0');
+	int untold = count(end.said, second, "client switching stacks?");
+	int told = count(second, last, "client switching stacks?") + count(second, last, "Invalid ");
 	saw("a stack that valgrind was not told of: \"client switching stacks?\" %d times", untold);
 	saw("coroutines, whose stacks it was told of: complaints: %d", told);
 	if (COSTEP_TELLS_VALGRIND)

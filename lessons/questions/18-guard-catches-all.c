@@ -20,8 +20,8 @@ const struct question question = {
 	.natural = "Whoever goes below the stack must touch the guard first.",
 	.predict = "2 KiB of the stack are left, the guard has 4 KiB, below it lies a neighbour's stack. The function has a local of "
 		   "64 KiB, and writes to its lowest byte. What happens?",
-	.answers = { "a fault: it is below the stack", "it writes into the neighbour's stack" },
-	.answer = 'b',
+	.answers = { "it writes into the neighbour's stack", "a fault: it is below the stack" },
+	.answer = 'a',
 	.result = "a local of 64 KiB jumps over a guard of 4 KiB; touching each page on the way (stack-clash protection) is caught",
 	.because = "A large local is a distance: rsp is moved down by 64 KiB with one instruction, and nothing between is touched. "
 		   "-fstack-clash-protection makes the compiler touch each page that it passes. libc is not compiled so, which is "
@@ -93,5 +93,5 @@ char experiment(void)
 	saw("page by page: the program %s", how(probed));
 	must(probed.signal == SIGSEGV, "a fault in the guard when each page is touched", "it %s", how(probed));
 	must(*n_written == 1, "one of the two that has written", "%d", *n_written);
-	return jumped.signal == SIGSEGV ? 'a' : strstr(jumped.said, "was written to") ? 'b' : '?';
+	return jumped.signal == SIGSEGV ? 'b' : strstr(jumped.said, "was written to") ? 'a' : '?';
 }

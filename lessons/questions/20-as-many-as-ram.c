@@ -21,7 +21,7 @@ const struct question question = {
 	.natural = "A stack that nobody has touched needs no memory, and a guard never does.",
 	.predict = "stacks of 16 KiB are mapped, and mprotect makes the lowest page of each a guard. There is memory for millions. "
 		   "How many will there be?",
-	.answers = { "as many as one asks for: 40 000 are no problem", "a few thousand", "half of vm.max_map_count" },
+	.answers = { "as many as one asks for", "a few thousand", "half of vm.max_map_count" },
 	.answer = 'c',
 	.result = "mprotect splits the map, so half of vm.max_map_count (about 32 750) is the end; MADV_GUARD_INSTALL has no such limit",
 	.because = "The kernel keeps a list of maps, ranges with the same rights, and limits its length: 65 530 by default. "
@@ -29,7 +29,7 @@ const struct question question = {
 		   "table instead, and the map stays one.",
 };
 
-enum { PAGE = 4096, STACK = 16 * 1024, ENOUGH = 40000 };
+enum { PAGE = 4096, STACK = 16 * 1024, ENOUGH = 34000 };
 
 static long read_long(const char *file)
 {
@@ -116,7 +116,7 @@ char experiment(void)
 	} else {
 		saw("MADV_GUARD_INSTALL: %ld stacks, %s", seen->n, seen->error ? strerror(seen->error) : "and no failure");
 		saw("                    a write into a guard: the program %s", how(end));
-		must(seen->n == ENOUGH && end.signal, "40000 guards that work", "%ld, it %s", seen->n, how(end));
+		must(seen->n == ENOUGH && end.signal, "guards that work", "%ld, it %s", seen->n, how(end));
 	}
 	return n >= limit / 2 - 500 && n <= limit / 2 ? 'c' : n == ENOUGH ? 'a' : 'b';
 }

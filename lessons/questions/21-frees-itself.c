@@ -17,8 +17,10 @@ const struct question question = {
 	.belief = "A coroutine can free itself as the last thing it does.",
 	.natural = "\"delete this\" works, and a thread can detach itself.",
 	.predict = "the last call of an execution is munmap of its own stack. What comes after it?",
-	.answers = { "it swaps to main, and all is well", "a crash, at the end of munmap itself", "munmap fails: the stack is in use" },
-	.answer = 'b',
+	.answers = { "it swaps to main, and all is well",
+		     "munmap fails: the stack is in use",
+		     "a crash, at the end of munmap itself" },
+	.answer = 'c',
 	.result = "the ret behind the freeing call crashes, for the return address is gone; co_release(co_self()) says EBUSY",
 	.because = "Even the last call has to come back, and its return address lies on the stack that it has just given "
 		   "away. Somebody else must free it, standing elsewhere: the resumer when the coroutine is done, or "
@@ -67,5 +69,5 @@ char experiment(void)
 	saw("co_release of oneself: %s; main releases it then: %s", strerrorname_np(error), co_release(co) ? "refused" : "done");
 	must(error == EBUSY, "EBUSY", "%d", error);
 	must(seen->has_begun, "that it has begun", "it has not");
-	return !end.signal ? (seen->has_come_back ? 'a' : '?') : !seen->has_come_back && end.signal == SIGSEGV ? 'b' : '?';
+	return !end.signal ? (seen->has_come_back ? 'a' : '?') : !seen->has_come_back && end.signal == SIGSEGV ? 'c' : '?';
 }

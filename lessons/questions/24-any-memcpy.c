@@ -16,8 +16,10 @@ const struct question question = {
 	.natural = "The right bytes go to the right place.",
 	.predict = "alice is deep, and copied out; bob runs in the slot, shallow. He copies her bytes back to where they were, "
 		   "and is about to swap to her. What happens?",
-	.answers = { "she goes on: the bytes are right", "he crashes before he gets to swap", "she crashes after the swap" },
-	.answer = 'b',
+	.answers = { "he crashes before he gets to swap",
+		     "she goes on: the bytes are right",
+		     "she crashes after the swap" },
+	.answer = 'a',
 	.result = "who copies onto the stack it stands on overwrites its own frames, and crashes; from another stack it works",
 	.because = "His frames lie where her bytes go, and the return address of the copying function is among them. From another "
 		   "stack there is no such thing. libco copies after the swap, standing on that very stack, but lower than "
@@ -108,5 +110,5 @@ char experiment(void)
 	must(seen->n_wrong == 0, "0 wrong bytes when it is done after the swap", "%d", seen->n_wrong);
 	struct ended end = run(BY_BOB, "bob, standing there:");
 	must(seen->is_copying, "that bob begins to copy", "he does not");
-	return seen->n_wrong == 0 ? 'a' : !end.signal ? '?' : seen->has_copied ? 'c' : 'b';
+	return seen->n_wrong == 0 ? 'b' : !end.signal ? '?' : seen->has_copied ? 'c' : 'a';
 }

@@ -5,6 +5,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "minishare.h"
 #include "question.h"
@@ -16,8 +17,8 @@ const struct question question = {
 	.natural = "The call has just pushed it, and ret takes it from there.",
 	.predict = "a swap does not store it. On stacks of their own alice and bob swap happily. Then on one slot, where the bytes "
 		   "from a local of the function that swaps up to the top are copied out, as in libco. What happens?",
-	.answers = { "it works as before", "it returns to another's bytes, and crashes" },
-	.answer = 'b',
+	.answers = { "it returns to another's bytes, and crashes", "it works as before" },
+	.answer = 'a',
 	.result = "on a shared stack the return address is not among the bytes that are saved: ret takes another's bytes for it",
 	.because = "The call of the swap pushes it *below* the local at which the copy begins. On a stack of one's own it stays "
 		   "there. In a slot another writes there, and it is in no copy. So libco keeps it in the context, and pushes "
@@ -92,7 +93,8 @@ static void run_bob(void *arg)
 
 	fill_bytes(bytes, sizeof(bytes), 0x42);
 	swap_to(&bob, &alice);
-	must(count_wrong(bytes, sizeof(bytes), 0x42) == 0, "bob's bytes", "others");
+	if (count_wrong(bytes, sizeof(bytes), 0x42))
+		_exit(1);
 	swap_to(&bob, &main_);
 	(void)arg;
 }
@@ -123,5 +125,5 @@ char experiment(void)
 	run(true, true, "one slot, in the context:  ");
 	must(seen->n_back == 1, "that she comes back", "%d times", seen->n_back);
 	struct ended end = run(true, false, "one slot, stored by call:  ");
-	return !end.signal ? 'a' : end.signal == SIGSEGV && seen->below == 0x4242424242424242 ? 'b' : '?';
+	return !end.signal ? 'b' : end.signal == SIGSEGV && seen->below == 0x4242424242424242 ? 'a' : '?';
 }

@@ -16,8 +16,8 @@ const struct question question = {
 	.belief = "Inside a coroutine nothing blocks: only that coroutine waits.",
 	.natural = "That is what coroutines are for.",
 	.predict = "A, B and C each sleep 30 ms by usleep, as libc has it. In which order do they begin (a b c) and wake (A B C)?",
-	.answers = { "abcABC: all sleep at the same time", "aAbBcC: one after the other" },
-	.answer = 'b',
+	.answers = { "aAbBcC: one after the other", "abcABC: all sleep at the same time" },
+	.answer = 'a',
 	.result = "usleep stops the thread and everybody on it: aAbBcC; hooked, it parks the caller: abcABC",
 	.because = "usleep asks the kernel to stop the *thread*, and the kernel knows of no coroutines. Whoever wants only the "
 		   "coroutine to wait must not make that call: it must note the time, and yield to somebody who knows. "
@@ -63,5 +63,5 @@ char experiment(void)
 	must(strcmp(story, "abcABC") == 0, "abcABC when hooked", "%s", story);
 	ms = run(false);
 	saw("libc's: %s, %.0f ms in all", story, ms);
-	return strcmp(story, "aAbBcC") == 0 ? 'b' : strcmp(story, "abcABC") == 0 ? 'a' : '?';
+	return strcmp(story, "aAbBcC") == 0 ? 'a' : strcmp(story, "abcABC") == 0 ? 'b' : '?';
 }

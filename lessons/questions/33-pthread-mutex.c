@@ -16,8 +16,10 @@ const struct question question = {
 	.belief = "Use a pthread mutex: it is what mutexes are.",
 	.natural = "It lets one in, and whoever comes second waits until the first is out.",
 	.predict = "A holds the mutex and waits for something. B calls pthread_mutex_lock. What happens?",
-	.answers = { "B waits, A goes on and unlocks, B gets it", "the thread hangs for ever", "B is let in" },
-	.answer = 'b',
+	.answers = { "the thread hangs for ever",
+		     "B waits, A goes on and unlocks, B gets it",
+		     "B is let in" },
+	.answer = 'a',
 	.result = "a second lock of a pthread mutex hangs the thread, holder included; a recursive one lets both in",
 	.because = "The mutex belongs to a *thread*, and it is one thread. B's lock asks the kernel to stop the thread until "
 		   "the holder unlocks, but the holder is a coroutine of this very thread. A recursive mutex sees its owner come "
@@ -88,5 +90,5 @@ char experiment(void)
 	co_mutex = co_mutex_alloc();
 	end = run("co_mutex          ", PTHREAD_MUTEX_NORMAL);
 	must(seen->most == 1 && !end.is_hung, "one at a time", "%d, it %s", seen->most, how(end));
-	return plain.is_hung && most == 1 ? 'b' : plain.is_hung ? '?' : most == 1 ? 'a' : 'c';
+	return plain.is_hung && most == 1 ? 'a' : plain.is_hung ? '?' : most == 1 ? 'b' : 'c';
 }

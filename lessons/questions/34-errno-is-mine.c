@@ -18,8 +18,8 @@ const struct question question = {
 	.natural = "They are each thread's own, and a coroutine is a small thread.",
 	.predict = "alice sets errno to EINTR and a __thread variable to 1, and swaps (coctx_swap) to bob. His close(-1) fails, he sets "
 		   "the variable to 2, and swaps back. What does alice find?",
-	.answers = { "EINTR and 1", "EBADF and 2", "EINTR and 2" },
-	.answer = 'b',
+	.answers = { "EINTR and 1", "EINTR and 2", "EBADF and 2" },
+	.answer = 'c',
 	.result = "a switch changes neither: both find what the other has left; costep's coroutines keep errno, not __thread",
 	.because = "Thread-local variables lie at an address that the register fs leads to, one for each thread, and a switch leaves "
 		   "fs alone. costep saves errno at each switch, since every function may set it. For variables of your own there "
@@ -78,6 +78,6 @@ char experiment(void)
 	saw("coroutines: alice finds %s and %d", strerrorname_np(found_errno), found_mine);
 	must(found_errno == EINTR && found_mine == 2, "EINTR and 2", "%s and %d", strerrorname_np(found_errno), found_mine);
 	if (bare_errno == EINTR)
-		return bare_mine == 1 ? 'a' : 'c';
-	return bare_errno == EBADF && bare_mine == 2 ? 'b' : '?';
+		return bare_mine == 1 ? 'a' : 'b';
+	return bare_errno == EBADF && bare_mine == 2 ? 'c' : '?';
 }

@@ -19,8 +19,8 @@ const struct question question = {
 	.belief = "A coroutine can be resumed on another thread, if one takes a lock.",
 	.natural = "The lock sees to it that only one thread runs it at a time, and its stack is just memory.",
 	.predict = "a function looks at &errno, stops, goes on on another thread, and looks at &errno again. (-O2.) Whose is it now?",
-	.answers = { "the new thread's", "the old thread's" },
-	.answer = 'b',
+	.answers = { "the old thread's", "the new thread's" },
+	.answer = 'a',
 	.result = "after the move the function still uses the old thread's errno: the compiler has kept its address",
 	.because = "Within a function the thread does not change: so says the language, and the compiler asks for the address of a "
 		   "thread's variable once. It may do so in *every* function that lies suspended on that stack, libc's too. "
@@ -86,5 +86,5 @@ char experiment(void)
 	saw("co_resume of another thread's coroutine: %s", strerrorname_np((int)(intptr_t)error));
 	must((intptr_t)error == EXDEV, "EXDEV", "%d", (int)(intptr_t)error);
 	co_release(co);
-	return seen.where[1] == seen.where[0] ? 'b' : 'a';
+	return seen.where[1] == seen.where[0] ? 'a' : 'b';
 }

@@ -13,7 +13,8 @@ const struct question question = {
 	.lesson = 11,
 	.belief = "signal runs the waiter now.",
 	.natural = "It was waiting for just this; why should it wait any longer?",
-	.predict = "B waits for a condition. A writes \"before\", signals, writes \"after\". B writes \"B\" when it goes on. What is written?",
+	.predict = "B waits for a condition. A writes \"before\", signals, writes \"after\". B writes \"B\" when it goes on. "
+		   "What is written?",
 	.answers = { "before, B, after", "before, after, B" },
 	.answer = 'b',
 	.result = "co_cond_signal puts the waiter on the ready queue: before, after, B; run at once, it sees half of a change",

@@ -332,6 +332,10 @@ static const char *answer_text(char letter)
 
 static void compare(char predicted, char happened)
 {
+	if (happened == NOT_SHOWN) {
+		printf("It would be %c).\n", question.answer);
+		return;
+	}
 	must(happened == question.answer, answer_text(question.answer), "%s", answer_text(happened));
 	if (happened < 'a')
 		return;
@@ -340,7 +344,7 @@ static void compare(char predicted, char happened)
 	else if (predicted == happened)
 		printf("It is %c), as you said.\n", happened);
 	else
-		printf("It is %c). You said %c): what did you think of?\n", happened, predicted);
+		printf("It is %c). You said %c).\n", happened, predicted);
 }
 
 int main(int argc, char **argv)
@@ -355,9 +359,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("Question %s (lesson %d). People believe:\n", number(), question.lesson);
+	printf("Question %s (lesson %d). %s\n", number(), question.lesson,
+	       *number() == 'Q' ? "Readers of libco ask:" : "People believe:");
 	fill("  ", question.belief);
-	fill("Because: ", question.natural);
+	fill("It seems so: ", question.natural);
 	fill("Predict: ", question.predict);
 	for (int i = 0; i < n_answers(); i++) {
 		snprintf(head, sizeof(head), "  %c) ", 'a' + i);

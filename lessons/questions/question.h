@@ -32,8 +32,10 @@ struct question {
 extern const struct question question;
 
 /* Run the experiment. Returns the letter of the answer that the machine has given,
- * computed from what was measured; '?' for none of them. */
+ * computed from what was measured; '?' for none of them; NOT_SHOWN if the machine lacks
+ * what it would take. */
 char experiment(void);
+enum { NOT_SHOWN = '-' };
 
 /* Print one line of what happened. */
 __attribute__((format(printf, 1, 2))) void saw(const char *format, ...);
@@ -85,8 +87,7 @@ struct co_stack_source;
 struct co *create(void *(*fn)(void *), void *arg);
 struct co *create_on(struct co_stack_source *slots, void *(*fn)(void *), void *arg);
 
-/* A context (lesson 2) that begins with @fn(@arg) on a stack of @bytes, which end at
- * @top - @off. */
+/* A context (lesson 2) that begins with @fn(NULL) on the stack that ends at @top. */
 struct coctx;
 void make_context(struct coctx *ctx, void *top, void (*fn)(void *));
 
