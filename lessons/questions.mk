@@ -26,9 +26,10 @@ $(B)/lessons/questions/%.o: lessons/questions/%.c Makefile lessons/questions.mk 
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(QUESTION_OPT) $(QUESTION_OPT_$*) -c $< -o $@
 
+QUESTION_OBJECTS := $(B)/lessons/questions/question.o $(B)/lessons/questions/count.o $(call objects,$(LIB_FILES))
+
 # -rdynamic: for those that ask for the names of their own functions.
-$(QUESTION_PROGRAMS): $(B)/lessons/questions/%: $(B)/lessons/questions/%.o \
-		$(B)/lessons/questions/question.o $(B)/lessons/questions/count.o $(call objects,$(LIB_FILES))
+$(QUESTION_PROGRAMS): $(B)/lessons/questions/%: $(B)/lessons/questions/%.o $(QUESTION_OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -rdynamic $(QUESTION_LINK_$*) $^ $(LDLIBS) -lm -o $@
 $(HOOKED_QUESTIONS:%=$(B)/lessons/questions/%): $(B)/costep_hooks.o

@@ -16,9 +16,7 @@ const struct question question = {
 	.natural = "It sleeps in epoll_wait, does it not? A millisecond is long for a processor.",
 	.predict = "one coroutine sleeps 200 ms, nothing else is to do. The loop calls epoll_wait with a limit of 1 ms, as libco's "
 		   "does, or until the next timer. How often does each wake?",
-	.answers = { "both once: nothing happens before",
-		     "about 10 times against one",
-		     "more than 50 times against one or two" },
+	.answers = { "both once: nothing happens before", "two or three times against one", "more than ten times as often" },
 	.answer = 'c',
 	.result = "a loop with a tick of 1 ms wakes some 900 times a second though nothing happens; one that knows the next timer once",
 	.because = "libco's wheel cannot tell when its next timer is due without looking through 60 000 slots, so the loop looks "
@@ -68,5 +66,6 @@ char experiment(void)
 	long tick = wakeups_with_tick(), ours = wakeups_of_ours();
 
 	saw("in %d ms: with a tick %ld wake-ups; until the next timer %ld", MS, tick, ours);
-	return tick > 50 && ours <= 3 ? 'c' : tick <= 3 ? 'a' : tick > 50 ? '?' : 'b';
+	must(ours >= 1 && ours <= 5, "a wake-up or a few by one that knows the next timer", "%ld", ours);
+	return tick > 10 * ours ? 'c' : tick > ours ? 'b' : 'a';
 }
