@@ -26,7 +26,7 @@ $(B)/lessons/questions/%.o: lessons/questions/%.c Makefile lessons/questions.mk 
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(QUESTION_OPT) $(QUESTION_OPT_$*) -c $< -o $@
 
-QUESTION_OBJECTS := $(B)/lessons/questions/question.o $(B)/lessons/questions/count.o $(call objects,$(LIB_FILES))
+QUESTION_OBJECTS := $(addprefix $(B)/lessons/questions/,question.o child.o count.o) $(call objects,$(LIB_FILES))
 
 # -rdynamic: for those that ask for the names of their own functions.
 $(QUESTION_PROGRAMS): $(B)/lessons/questions/%: $(B)/lessons/questions/%.o $(QUESTION_OBJECTS)

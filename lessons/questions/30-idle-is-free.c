@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One coroutine waits for 200 ms, nothing else happens. libco's loop in small asks epoll for at
- * most a millisecond, each time; the other knows when the next timer is due.
+ * most a millisecond, each time; the other knows when the next timer is due. (epoll_wait, of
+ * lesson 6, is here just a call that sleeps.)
  */
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -11,7 +12,7 @@
 
 const struct question question = {
 	.file = __FILE__,
-	.lesson = 6,
+	.lesson = 5,
 	.belief = "An idle loop costs nothing; and if it wakes once in a millisecond, that is next to nothing.",
 	.natural = "It sleeps in epoll_wait, does it not? A millisecond is long for a processor.",
 	.predict = "one coroutine sleeps 200 ms, nothing else is to do. The loop calls epoll_wait with a limit of 1 ms, as libco's "

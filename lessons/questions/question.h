@@ -55,11 +55,14 @@ struct ended {
 
 /* Call @fn in a child process, and wait for its end. What might crash or hang, does it
  * there. It hangs if it sleeps for a quarter of a second without being woken once (not if
- * it does not get the processor), or has not ended after a minute. */
+ * it does not get the processor), or has not ended after 40 s. */
 struct ended in_child(void (*fn)(void));
 
 /* The same in words: "dies of signal 11: memory it may not touch". */
 const char *how(struct ended end);
+
+/* A crash of ours is a failed experiment, and says so; for question.c. */
+void watch_for_crashes(void);
 
 /* Memory that a child shares with us: zero at first. */
 void *shared_with_child(size_t bytes);
