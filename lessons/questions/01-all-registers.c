@@ -17,9 +17,9 @@ const struct question question = {
 	.answers = { "neither", "the integer's: floating point needs more registers than that", "both" },
 	.answer = 'c',
 	.result = "with six saved, both sums are right; without rbx, what was in it is lost",
-	.because = "The switch is a function call. Before it, the compiler has put what it still needs from rax, rcx, "
-		   "xmm0 and the other caller-saved registers on the stack; no switch needs to keep these. In rbx, rbp, "
-		   "r12 to r15 it leaves things, since every function gives them back (the ABI).",
+	.because = "The switch is a function call. Before it, the compiler has put what it still needs from rax, "
+		   "rcx, xmm0 and the other caller-saved registers on the stack; no switch needs to keep these. In "
+		   "rbx, rbp, r12 to r15 it leaves things, since every function gives them back (the ABI).",
 };
 
 /* switch_six(&mine, other): push what is kept, put rsp into mine, take the other's. */

@@ -14,14 +14,15 @@ const struct question question = {
 	.lesson = 1,
 	.belief = "Then floating point needs nothing at all: its registers are the caller's affair.",
 	.natural = "Question 1 has shown it: nobody saved xmm0, and the double was right.",
-	.predict = "the other side says \"round up from now on\" (fesetround), for itself, and switches back. "
-		   "The switch keeps the six registers of question 1. What is 1/3 now?",
+	.predict = "the other side says \"round up from now on\" (fesetround), for itself, and switches back. The "
+		   "switch keeps the six registers of question 1. What is 1/3 now?",
 	.answers = { "another number", "the same as before" },
 	.answer = 'a',
 	.result = "with six registers saved, one side's rounding mode changes the other's 1/3; coctx_swap keeps it",
 	.because = "How to round is a setting, in the register mxcsr, and the ABI makes it the callee's to preserve: "
-		   "the caller has not put it away, since no function is expected to change it. So the switch must keep "
-		   "it, and the control word of the x87 unit too. Data are the caller's, settings are the callee's.",
+		   "the caller has not put it away, since no function is expected to change it. So the switch must "
+		   "keep it, and the control word of the x87 unit too. Data are the caller's, settings are the "
+		   "callee's.",
 };
 
 __asm__("switch_six: push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15\n"

@@ -20,10 +20,10 @@ const struct question question = {
 		     "nowhere: the program ends at its closing brace" },
 	.answer = 'b',
 	.result = "nobody calls it: it is entered by ret or jmp, and returns to whatever number lies above",
-	.because = "A call pushes a return address, and here there was no call. The swap popped an address from a stack "
-		   "that was written by hand, and ret went there. To the function all looks as after a call, so it takes "
-		   "the next word for the address to return to. Somebody must put there what he wants: lesson 2's "
-		   "trampoline is that.",
+	.because = "A call pushes a return address, and here there was no call. The swap popped an address from a "
+		   "stack that was written by hand, and ret went there. To the function all looks as after a call, "
+		   "so it takes the next word for the address to return to. Somebody must put there what he wants: "
+		   "lesson 2's trampoline is that.",
 };
 
 __asm__("switch_six: push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15\n"

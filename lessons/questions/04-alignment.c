@@ -15,15 +15,16 @@ const struct question question = {
 	.lesson = 2,
 	.belief = "A stack must be aligned to 8 bytes: that is what push and pop move.",
 	.natural = "The processor pushes at any address, and 8 bytes is the largest it ever pushes.",
-	.predict = "a context is made, and then 8 is taken off its rsp. The function counts to ten, and then stores 16 bytes in "
-		   "a local by movaps, as compilers let it. What happens?",
+	.predict = "a context is made, and then 8 is taken off its rsp. The function counts to ten, and then stores "
+		   "16 bytes in a local by movaps, as compilers let it. What happens?",
 	.answers = { "nothing: the stack has 8 bytes less, that is all", "it counts, then it crashes at the movaps",
 		     "it crashes at its first instruction" },
 	.answer = 'b',
 	.result = "with rsp 8 bytes lower all goes well until the first movaps, which crashes",
-	.because = "The ABI promises each function that rsp + 8 is a multiple of 16 when it begins. So compilers place "
-		   "vectors on the stack without asking, and use movaps, which faults at other addresses. Which function "
-		   "has one is the compiler's choice; printf of a double is a usual place. Until then a wrong stack works.",
+	.because = "The ABI promises each function that rsp + 8 is a multiple of 16 when it begins. So compilers "
+		   "place vectors on the stack without asking, and use movaps, which faults at other addresses. "
+		   "Which function has one is the compiler's choice; printf of a double is a usual place. Until then "
+		   "a wrong stack works.",
 };
 
 static struct coctx main_ctx, other_ctx;

@@ -22,10 +22,11 @@ const struct question question = {
 		     "the program dies by an illegal instruction, on purpose" },
 	.answer = 'c',
 	.result = "a bare context's function returns to a ud2, and the program dies; somebody must swap away instead",
-	.because = "To return means to go to the address on top of the stack. Behind main libc has put some code that calls "
-		   "exit, behind a thread's function some that ends the thread. Behind a bare context there is nobody to go "
-		   "on with, so the trampoline's ud2 stops the program. co_create puts a function of its own between: "
-		   "when yours returns, it marks the coroutine done, and swaps to the resumer.",
+	.because = "To return means to go to the address on top of the stack. Behind main libc has put some code "
+		   "that calls exit, behind a thread's function some that ends the thread. Behind a bare context "
+		   "there is nobody to go on with, so the trampoline's ud2 stops the program. co_create puts a "
+		   "function of its own between: when yours returns, it marks the coroutine done, and swaps to the "
+		   "resumer.",
 };
 
 static struct coctx main_ctx, other_ctx;

@@ -18,9 +18,9 @@ const struct question question = {
 	.answers = { "no longer", "ten times as long or so", "hundreds of times: there is a thousand times as much to save" },
 	.answer = 'a',
 	.result = "the context has 72 bytes; a switch takes as long with 100 000 bytes on the stack as with 100",
-	.because = "Each has a stack of its own, and nobody else uses that memory. So it can stay where it is. What is "
-		   "saved is the pointer to it, rsp, with a few registers. (On shared stacks, lesson 10, bytes are "
-		   "copied: there the others do use that memory.)",
+	.because = "Each has a stack of its own, and nobody else uses that memory. So it can stay where it is. What "
+		   "is saved is the pointer to it, rsp, with a few registers. (On shared stacks, lesson 10, bytes "
+		   "are copied: there the others do use that memory.)",
 };
 
 static struct coctx main_ctx, other_ctx;
@@ -66,8 +66,8 @@ static double measure(void (*fn)(void *), long *in_use)
 	there_and_back(1);
 	char *first = where;
 	double ns = ns_each(there_and_back, 50000);
-	must(where == first && first > stack, "the local where it was at first, on its own stack", "%p, then %p", (void *)first,
-	     (void *)where);
+	must(where == first && first > stack, "the local where it was at first, on its own stack", "%p, then %p",
+	     (void *)first, (void *)where);
 	*in_use = (long)(stack + sizeof(stack) - (char *)other_ctx.rsp);
 	return ns;
 }
@@ -78,6 +78,7 @@ char experiment(void)
 	double ns_few = measure(shallow, &few), ns_many = measure(deep, &many);
 
 	saw("the context has %zu bytes", sizeof(struct coctx));
+	must(sizeof(struct coctx) == 72, "72", "%zu", sizeof(struct coctx));
 	saw("%6ld bytes of the stack in use: %.1f ns for two switches", few, ns_few);
 	saw("%6ld bytes of the stack in use: %.1f ns", many, ns_many);
 	must(many > 100000 && few < 1000, "100 000 bytes in use, and less than 1000", "%ld, %ld", many, few);

@@ -12,13 +12,14 @@ const struct question question = {
 	.lesson = 3,
 	.belief = "yield goes to the scheduler, which takes the next coroutine.",
 	.natural = "sched_yield and Python's asyncio do so: who yields lets the next one run.",
-	.predict = "main resumes D, which yields. Then main resumes A, which resumes B, which resumes C. C yields. Who runs?",
+	.predict = "main resumes D, which yields. Then main resumes A, which resumes B, which resumes C. C yields. "
+		   "Who runs?",
 	.answers = { "B", "D: it has waited longest", "main: it is the scheduler" },
 	.answer = 'a',
 	.result = "yield goes back to whoever resumed: A{B{C yields B yields A yields main",
-	.because = "Resume names somebody, yield names nobody: it goes back, like return. Each coroutine remembers who "
-		   "resumed it. (A scheduler is something that is built with these two: its loop resumes a coroutine, and "
-		   "so it is the loop that the coroutine comes back to.)",
+	.because = "Resume names somebody, yield names nobody: it goes back, like return. Each coroutine remembers "
+		   "who resumed it. (A scheduler is something that is built with these two: its loop resumes a "
+		   "coroutine, and so it is the loop that the coroutine comes back to.)",
 };
 
 static char story[128];
@@ -74,7 +75,10 @@ char experiment(void)
 	saw("D is still %s", co_state_name(co_status(d)));
 	for (int i = 0; i < 4; i++)
 		co_release((struct co *[]){ a, b, c, d }[i]);
+	if (strcmp(story, "A{B{C yields B yields A yields main") == 0)
+		return 'a';
+	/* Who came after C? */
 	if (strncmp(story, "A{B{C yields ", 13) != 0)
 		return '?';
-	return strcmp(story, "A{B{C yields B yields A yields main") == 0 ? 'a' : story[13] == 'm' ? 'c' : story[13] == 'D' ? 'b' : '?';
+	return story[13] == 'm' ? 'c' : story[13] == 'D' ? 'b' : '?';
 }

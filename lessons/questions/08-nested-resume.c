@@ -15,14 +15,14 @@ const struct question question = {
 	.lesson = 3,
 	.belief = "Coroutines may resume each other as deep as one likes.",
 	.natural = "Functions can call each other thousands of times deep, and each coroutine has its own stack.",
-	.predict = "the chain of resumers is kept in an array of 128 with a count behind it, as libco does. 300 coroutines "
-		   "each resume the next. What happens?",
+	.predict = "the chain of resumers is kept in an array of 128 with a count behind it, as libco does. 300 "
+		   "coroutines each resume the next. What happens?",
 	.answers = { "it works", "an error from the 128th resume", "the 128th entry overwrites the count, and it crashes" },
 	.answer = 'c',
 	.result = "libco's array of 128 overruns into its own count, and the program dies; a pointer in each has no limit",
-	.because = "Entry 128 of the array *is* the count. It now holds half of a pointer, and the next resume writes "
-		   "gigabytes away. A chain of pointers, one in each coroutine, needs no array: costep's depth is limited by "
-		   "memory alone. (libco's authors promised a check in 2017.)",
+	.because = "Entry 128 of the array *is* the count. It now holds half of a pointer, and the next resume "
+		   "writes gigabytes away. A chain of pointers, one in each coroutine, needs no array: costep's "
+		   "depth is limited by memory alone. (libco's authors promised a check in 2017.)",
 };
 
 enum { DEPTH = 300 };

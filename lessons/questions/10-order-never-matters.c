@@ -17,14 +17,15 @@ const struct question question = {
 	.lesson = 12,
 	.belief = "Nobody can see the middle of a swap, so the order of its instructions does not matter.",
 	.natural = "The kernel saves and restores all registers, wherever it takes the processor away (question 9).",
-	.predict = "a swap lets rsp point to its struct on the heap while it pushes registers into it, and sets rsp right "
-		   "afterwards. Signals arrive, whose handler does nothing. What becomes of the heap below the struct?",
+	.predict = "a swap lets rsp point to its struct on the heap while it pushes registers into it, and sets rsp "
+		   "right afterwards. Signals arrive, whose handler does nothing. What becomes of the heap below the "
+		   "struct?",
 	.answers = { "nothing: the handler does nothing, and rsp is right again soon", "it is overwritten" },
 	.answer = 'b',
 	.result = "with rsp on the heap for a moment, a signal writes kilobytes over what lies below the struct",
-	.because = "A signal handler is called like a function: the kernel writes all registers onto the stack that is in use, "
-		   "below rsp. So what lies below rsp must be free at *every* instruction. In coctx_swap rsp points to one "
-		   "stack until one instruction, and to the other behind it. (libco issue 90.)",
+	.because = "A signal handler is called like a function: the kernel writes all registers onto the stack that "
+		   "is in use, below rsp. So what lies below rsp must be free at *every* instruction. In coctx_swap "
+		   "rsp points to one stack until one instruction, and to the other behind it. (libco issue 90.)",
 };
 
 /* Both: swap with oneself, one register, the kind of way. */

@@ -19,9 +19,9 @@ const struct question question = {
 	.answers = { "none", "a few", "a million or more" },
 	.answer = 'a',
 	.result = "a million switches, no system call; one switch takes a fraction of the time of one",
-	.because = "To change what runs, one changes rsp and rip, and any program may: every call and every return does. "
-		   "The kernel does not know that a switch has happened. It is needed where a *thread* is to wait, or "
-		   "to run on another processor.",
+	.because = "To change what runs, one changes rsp and rip, and any program may: every call and every return "
+		   "does. The kernel does not know that a switch has happened. It is needed where a *thread* is to "
+		   "wait, or to run on another processor.",
 };
 
 static struct coctx main_ctx, other_ctx;

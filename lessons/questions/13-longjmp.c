@@ -17,16 +17,16 @@ const struct question question = {
 	.lesson = 1,
 	.belief = "setjmp and longjmp are enough for coroutines.",
 	.natural = "They do save rbx, rbp, r12 to r15, rsp and rip: all that a switch does.",
-	.predict = "a function has a local, 42, calls setjmp, and returns. Its caller calls another function, and then "
-		   "longjmp back into the first. What is its local?",
+	.predict = "a function has a local, 42, calls setjmp, and returns. Its caller calls another function, and "
+		   "then longjmp back into the first. What is its local?",
 	.answers = { "something that the other function has left there",
 		     "42: the registers are restored, and the stack pointer with them",
 		     "the program is stopped at the longjmp" },
 	.answer = 'a',
 	.result = "after longjmp into a function that has returned, its local is what another has left there",
-	.because = "The registers are right, the stack is not. There is one stack, and below the caller its memory is free: "
-		   "the next function that is called uses it. Two functions that are both half done need two stacks. "
-		   "A coroutine is a second stack first, and saved registers second.",
+	.because = "The registers are right, the stack is not. There is one stack, and below the caller its memory "
+		   "is free: the next function that is called uses it. Two functions that are both half done need "
+		   "two stacks. A coroutine is a second stack first, and saved registers second.",
 };
 
 static jmp_buf in_the_middle;

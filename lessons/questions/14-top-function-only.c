@@ -12,16 +12,17 @@ const struct question question = {
 	.lesson = 3,
 	.belief = "A coroutine can yield in its top function only.",
 	.natural = "In Python, C# and C++20 it is so: every function between must be marked async, or hold co_await.",
-	.predict = "a coroutine calls libc's qsort, and the comparison function yields, each time. qsort was compiled by "
-		   "people who know nothing of it. What comes out?",
+	.predict = "a coroutine calls libc's qsort, and the comparison function yields, each time. qsort was "
+		   "compiled by people who know nothing of it. What comes out?",
 	.answers = { "it yields at each comparison, and the array is sorted",
 		     "it yields, but qsort's own variables are lost, and nothing is sorted",
 		     "yield fails with an error" },
 	.answer = 'a',
 	.result = "it yields at every comparison from inside libc's qsort, and the array is sorted",
-	.because = "A coroutine with a stack of its own stops with *everything* that is on it: its function, qsort, the "
-		   "comparison. They lie there until it is resumed, and qsort cannot tell that time has passed. Languages "
-		   "without such stacks must turn each function on the way into something that can be stored.",
+	.because = "A coroutine with a stack of its own stops with *everything* that is on it: its function, qsort, "
+		   "the comparison. They lie there until it is resumed, and qsort cannot tell that time has passed. "
+		   "Languages without such stacks must turn each function on the way into something that can be "
+		   "stored.",
 };
 
 static int numbers[] = { 31, 4, 15, 92, 65, 35, 89, 79 };

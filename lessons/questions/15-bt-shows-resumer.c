@@ -17,15 +17,16 @@ const struct question question = {
 	.lesson = 3,
 	.belief = "A backtrace shows who has resumed me.",
 	.natural = "Resume looks like a call: it returns when the other one is done. And bt shows calls.",
-	.predict = "main's function resumer() swaps to a new execution, which asks for a backtrace. Is resumer() in it?",
+	.predict = "main's function resumer() swaps to a new execution, which asks for a backtrace. Is resumer() in "
+		   "it?",
 	.answers = { "yes: it is the caller", "no: the list ends where the new stack ends",
 		     "no, unless somebody has told the unwinder where the resumer's registers are" },
 	.answer = 'c',
 	.result = "the backtrace ends at the trampoline, unless its unwind table leads to the resumer (costep's does)",
-	.because = "A backtrace follows return addresses up one stack. The resumer's are on another, and nothing on this one "
-		   "leads there. What could lead is the unwind table of the trampoline: it can say \"undefined, stop\", or "
-		   "\"the caller's registers are in that struct\". costep's says this, so plain bt goes on to main. Without "
-		   "either, some unwinders invent a frame.",
+	.because = "A backtrace follows return addresses up one stack. The resumer's are on another, and nothing on "
+		   "this one leads there. What could lead is the unwind table of the trampoline: it can say "
+		   "\"undefined, stop\", or \"the caller's registers are in that struct\". costep's says this, so "
+		   "plain bt goes on to main. Without either, some unwinders invent a frame.",
 };
 
 __asm__("switch_six: push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15\n"

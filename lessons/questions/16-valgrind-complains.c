@@ -29,9 +29,10 @@ const struct question question = {
 		     "it cannot run such programs" },
 	.answer = 'b',
 	.result = "valgrind warns of a correct switch that it was not told of, and is silent where it was told",
-	.because = "valgrind sees rsp change by megabytes, and has to guess: a huge local, or another stack? If it guesses "
-		   "wrong, it takes living memory for dead. So a library must say which memory is a stack "
-		   "(VALGRIND_STACK_REGISTER; for ASan and TSan there are calls at each switch). src/annotate.h does.",
+	.because = "valgrind sees rsp change by megabytes, and has to guess: a huge local, or another stack? If it "
+		   "guesses wrong, it takes living memory for dead. So a library must say which memory is a stack "
+		   "(VALGRIND_STACK_REGISTER; for ASan and TSan there are calls at each switch). src/annotate.h "
+		   "does.",
 };
 
 static struct coctx main_ctx, other_ctx;

@@ -17,14 +17,15 @@ const struct question question = {
 	.lesson = 9,
 	.belief = "When a coroutine's stack is too small, the program crashes, and I see where.",
 	.natural = "An endless recursion in main does so.",
-	.predict = "alice's stack of 16 KiB lies just above bob's, without anything between. She calls functions that need 20 KiB, "
-		   "and comes back. When does it crash?",
-	.answers = { "when she writes below her stack", "when she returns", "not there: bob's bytes are overwritten, and nobody notices" },
+	.predict = "alice's stack of 16 KiB lies just above bob's, without anything between. She calls functions "
+		   "that need 20 KiB, and comes back. When does it crash?",
+	.answers = { "when she writes below her stack", "when she returns",
+		     "not there: bob's bytes are overwritten, and nobody notices" },
 	.answer = 'c',
 	.result = "without a guard nothing crashes: the neighbour's bytes are overwritten; with one it is caught, by name",
-	.because = "Below a stack there is just memory, and it is somebody's. bob will crash, later, somewhere, when he uses "
-		   "what was his. In main it crashes at once, since the kernel leaves a gap below main's stack. So one puts "
-		   "a guard below each: memory that nobody may touch. (libco has none.)",
+	.because = "Below a stack there is just memory, and it is somebody's. bob will crash, later, somewhere, when "
+		   "he uses what was his. In main it crashes at once, since the kernel leaves a gap below main's "
+		   "stack. So one puts a guard below each: memory that nobody may touch. (libco has none.)",
 };
 
 enum { BYTES = 16 * 1024 };

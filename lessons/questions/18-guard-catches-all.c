@@ -18,14 +18,14 @@ const struct question question = {
 	.lesson = 9,
 	.belief = "With a guard page below the stack every overflow is caught.",
 	.natural = "Whoever goes below the stack must touch the guard first.",
-	.predict = "2 KiB of the stack are left, the guard has 4 KiB, below it lies a neighbour's stack. The function has a local of "
-		   "64 KiB, and writes to its lowest byte. What happens?",
+	.predict = "2 KiB of the stack are left, the guard has 4 KiB, below it lies a neighbour's stack. The "
+		   "function has a local of 64 KiB, and writes to its lowest byte. What happens?",
 	.answers = { "it writes into the neighbour's stack", "a fault: it is below the stack" },
 	.answer = 'a',
 	.result = "a local of 64 KiB jumps over a guard of 4 KiB; touching each page on the way (stack-clash protection) is caught",
-	.because = "A large local is a distance: rsp is moved down by 64 KiB with one instruction, and nothing between is touched. "
-		   "-fstack-clash-protection makes the compiler touch each page that it passes. libc is not compiled so, which is "
-		   "why costep's guards have 64 KiB, and not one page.",
+	.because = "A large local is a distance: rsp is moved down by 64 KiB with one instruction, and nothing "
+		   "between is touched. -fstack-clash-protection makes the compiler touch each page that it passes. "
+		   "libc is not compiled so, which is why costep's guards have 64 KiB, and not one page.",
 };
 
 enum { PAGE = 4096, STACK = 64 * 1024, LOCAL = 64 * 1024, LEFT = 2048 };

@@ -19,14 +19,14 @@ const struct question question = {
 	.lesson = 9,
 	.belief = "There can be as many stacks with guard pages as there is memory for.",
 	.natural = "A stack that nobody has touched needs no memory, and a guard never does.",
-	.predict = "stacks of 16 KiB are mapped, and mprotect makes the lowest page of each a guard. There is memory for millions. "
-		   "How many will there be?",
+	.predict = "stacks of 16 KiB are mapped, and mprotect makes the lowest page of each a guard. There is memory "
+		   "for millions. How many will there be?",
 	.answers = { "as many as one asks for", "a few thousand", "half of vm.max_map_count" },
 	.answer = 'c',
 	.result = "mprotect splits the map, so half of vm.max_map_count (about 32 750) is the end; MADV_GUARD_INSTALL has no such limit",
-	.because = "The kernel keeps a list of maps, ranges with the same rights, and limits its length: 65 530 by default. "
-		   "A stack with a guard by mprotect is two of them. MADV_GUARD_INSTALL (since Linux 6.13) marks pages in the page "
-		   "table instead, and the map stays one.",
+	.because = "The kernel keeps a list of maps, ranges with the same rights, and limits its length: 65 530 by "
+		   "default. A stack with a guard by mprotect is two of them. MADV_GUARD_INSTALL (since Linux 6.13) "
+		   "marks pages in the page table instead, and the map stays one.",
 };
 
 enum { PAGE = 4096, STACK = 16 * 1024, ENOUGH = 34000 };

@@ -22,9 +22,10 @@ const struct question question = {
 		     "a crash, at the end of munmap itself" },
 	.answer = 'c',
 	.result = "the ret behind the freeing call crashes, for the return address is gone; co_release(co_self()) says EBUSY",
-	.because = "Even the last call has to come back, and its return address lies on the stack that it has just given "
-		   "away. Somebody else must free it, standing elsewhere: the resumer when the coroutine is done, or "
-		   "a scheduler. (With free() instead of munmap it may work for a while: until the memory has a new owner.)",
+	.because = "Even the last call has to come back, and its return address lies on the stack that it has just "
+		   "given away. Somebody else must free it, standing elsewhere: the resumer when the coroutine is "
+		   "done, or a scheduler. (With free() instead of munmap it may work for a while: until the memory "
+		   "has a new owner.)",
 };
 
 enum { BYTES = 64 * 1024 };
@@ -66,7 +67,9 @@ char experiment(void)
 
 	struct co *co = create(release_myself, &error);
 	co_resume(co);
-	saw("co_release of oneself: %s; main releases it then: %s", strerrorname_np(error), co_release(co) ? "refused" : "done");
+	bool is_released = co_release(co) == 0;
+	saw("co_release of oneself: %s; main releases it then: %s", strerrorname_np(error), is_released ? "done" : "refused");
+	must(is_released, "that main may release it", "errno %d", errno);
 	must(error == EBUSY, "EBUSY", "%d", error);
 	must(seen->has_begun, "that it has begun", "it has not");
 	return !end.signal ? (seen->has_come_back ? 'a' : '?') : !seen->has_come_back && end.signal == SIGSEGV ? 'c' : '?';

@@ -11,14 +11,14 @@ const struct question question = {
 	.lesson = 10,
 	.belief = "The address of a local is good until its function returns.",
 	.natural = "That is the rule of C, and it holds for stacks of one's own.",
-	.predict = "alice has 42 in a local and yields. bob, in the same function, has 7777 in his. He reads through the address of "
-		   "hers. Both run on one shared stack. What does he read?",
+	.predict = "alice has 42 in a local and yields. bob, in the same function, has 7777 in his. He reads through "
+		   "the address of hers. Both run on one shared stack. What does he read?",
 	.answers = { "42", "7777, his own number", "it crashes" },
 	.answer = 'b',
 	.result = "on one shared stack bob reads his own number at alice's address, and what he writes there is lost to her",
-	.because = "An address names a place, and on a shared stack the place belongs to whoever is in it. Her 42 was copied to "
-		   "the heap when he came; at its old place lies his local, in the same function at the same depth. So data "
-		   "that several use belong on the heap, or on stacks that are not shared.",
+	.because = "An address names a place, and on a shared stack the place belongs to whoever is in it. Her 42 "
+		   "was copied to the heap when he came; at its old place lies his local, in the same function at "
+		   "the same depth. So data that several use belong on the heap, or on stacks that are not shared.",
 };
 
 static volatile int *hers;

@@ -11,15 +11,16 @@ const struct question question = {
 	.lesson = 10,
 	.belief = "A shared stack costs a copy at each switch, of a fixed size.",
 	.natural = "\"Copying stack\" sounds like copying the stack: 128 KiB, or the most that it has ever used.",
-	.predict = "two take turns on one slot. Each calls functions that need 32 KiB. First they yield at the bottom of that, "
-		   "later after coming up again. What is copied for each switch?",
+	.predict = "two take turns on one slot. Each calls functions that need 32 KiB. First they yield at the "
+		   "bottom of that, later after coming up again. What is copied for each switch?",
 	.answers = { "32 KiB both times: that is what they have used", "128 KiB both times: that is the stack",
 		     "32 KiB at the bottom, some hundred bytes above" },
 	.answer = 'c',
 	.result = "what is in use at the moment of the switch is copied: 32 KiB deep down, some hundred bytes above",
-	.because = "Above rsp lies what is in use, below it nothing that matters. So the bytes from rsp to the top are copied, "
-		   "whatever was used before. It makes a difference *where* a coroutine waits: with a large buffer on the stack, "
-		   "each switch costs microseconds; with the buffer on the heap, nanoseconds.",
+	.because = "Above rsp lies what is in use, below it nothing that matters. So the bytes from rsp to the top "
+		   "are copied, whatever was used before. It makes a difference *where* a coroutine waits: with a "
+		   "large buffer on the stack, each switch costs microseconds; with the buffer on the heap, "
+		   "nanoseconds.",
 };
 
 __attribute__((noinline)) static void descend(int kib, bool yields)

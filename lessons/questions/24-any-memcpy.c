@@ -14,17 +14,18 @@ const struct question question = {
 	.lesson = 10,
 	.belief = "To put a stack back is a memcpy; it does not matter who calls it.",
 	.natural = "The right bytes go to the right place.",
-	.predict = "alice is deep, and copied out; bob runs in the slot, shallow. He copies her bytes back to where they were, "
-		   "and is about to swap to her. What happens?",
+	.predict = "alice is deep, and copied out; bob runs in the slot, shallow. He copies her bytes back to where "
+		   "they were, and is about to swap to her. What happens?",
 	.answers = { "he crashes before he gets to swap",
 		     "she goes on: the bytes are right",
 		     "she crashes after the swap" },
 	.answer = 'a',
 	.result = "who copies onto the stack it stands on overwrites its own frames, and crashes; from another stack it works",
-	.because = "His frames lie where her bytes go, and the return address of the copying function is among them. From another "
-		   "stack there is no such thing. libco copies after the swap, standing on that very stack, but lower than "
-		   "all that is written: rsp is hers already, and her bytes begin above it. It works as long as no local is "
-		   "used across the copy. costep hops to a copier with a stack of its own.",
+	.because = "His frames lie where her bytes go, and the return address of the copying function is among them. "
+		   "From another stack there is no such thing. libco copies after the swap, standing on that very "
+		   "stack, but lower than all that is written: rsp is hers already, and her bytes begin above it. It "
+		   "works as long as no local is used across the copy. costep hops to a copier with a stack of its "
+		   "own.",
 };
 
 static struct mini main_, alice, bob;

@@ -15,14 +15,15 @@ const struct question question = {
 	.lesson = 10,
 	.belief = "The return address need not be stored in the context: it is on the stack.",
 	.natural = "The call has just pushed it, and ret takes it from there.",
-	.predict = "a swap does not store it. On stacks of their own alice and bob swap happily. Then on one slot, where the bytes "
-		   "from a local of the function that swaps up to the top are copied out, as in libco. What happens?",
+	.predict = "a swap does not store it. On stacks of their own alice and bob swap happily. Then on one slot, "
+		   "where the bytes from a local of the function that swaps up to the top are copied out, as in "
+		   "libco. What happens?",
 	.answers = { "it returns to another's bytes, and crashes", "it works as before" },
 	.answer = 'a',
 	.result = "on a shared stack the return address is not among the bytes that are saved: ret takes another's bytes for it",
-	.because = "The call of the swap pushes it *below* the local at which the copy begins. On a stack of one's own it stays "
-		   "there. In a slot another writes there, and it is in no copy. So libco keeps it in the context, and pushes "
-		   "it again: two lines that readers ask about (issues 91, 174).",
+	.because = "The call of the swap pushes it *below* the local at which the copy begins. On a stack of one's "
+		   "own it stays there. In a slot another writes there, and it is in no copy. So libco keeps it in "
+		   "the context, and pushes it again: two lines that readers ask about (issues 91, 174).",
 };
 
 /* As coctx_swap, but for the return address. (Offsets: asm/coctx_offsets.h.) */

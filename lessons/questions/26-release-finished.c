@@ -15,14 +15,15 @@ const struct question question = {
 	.lesson = 10,
 	.belief = "To release a coroutine that has finished is harmless.",
 	.natural = "It is over, nobody needs it, and its memory is its own.",
-	.predict = "alice is copied out. bob runs on the same slot to his end, and is released, so that the slot has no occupant. "
-		   "alice's bytes are put back \"if the occupant is another\". She is resumed. What does she find?",
+	.predict = "alice is copied out. bob runs on the same slot to his end, and is released, so that the slot has "
+		   "no occupant. alice's bytes are put back \"if the occupant is another\". She is resumed. What "
+		   "does she find?",
 	.answers = { "her bytes", "bob's: nobody puts hers back" },
 	.answer = 'b',
 	.result = "after the occupant's release nobody puts the next one's bytes back: in libco it crashes; asking \"is she in?\" helps",
-	.because = "\"No occupant\" was taken for \"nothing to restore\", but it means that the slot holds *nobody's* bytes: least "
-		   "of all hers. The question to ask is \"are her bytes in the slot?\", not \"whose are?\". libco has had this since "
-		   "2017 (issues 64, 169: \"puzzled me for days\").",
+	.because = "\"No occupant\" was taken for \"nothing to restore\", but it means that the slot holds "
+		   "*nobody's* bytes: least of all hers. The question to ask is \"are her bytes in the slot?\", not "
+		   "\"whose are?\". libco has had this since 2017 (issues 64, 169: \"puzzled me for days\").",
 };
 
 static struct mini main_, alice, bob, *occupant;

@@ -15,13 +15,14 @@ const struct question question = {
 	.lesson = 8,
 	.belief = "Inside a coroutine nothing blocks: only that coroutine waits.",
 	.natural = "That is what coroutines are for.",
-	.predict = "A, B and C each sleep 30 ms by usleep, as libc has it. In which order do they begin (a b c) and wake (A B C)?",
+	.predict = "A, B and C each sleep 30 ms by usleep, as libc has it. In which order do they begin (a b c) and "
+		   "wake (A B C)?",
 	.answers = { "aAbBcC: one after the other", "abcABC: all sleep at the same time" },
 	.answer = 'a',
 	.result = "usleep stops the thread and everybody on it: aAbBcC; hooked, it parks the caller: abcABC",
-	.because = "usleep asks the kernel to stop the *thread*, and the kernel knows of no coroutines. Whoever wants only the "
-		   "coroutine to wait must not make that call: it must note the time, and yield to somebody who knows. "
-		   "That is what a hooked usleep does.",
+	.because = "usleep asks the kernel to stop the *thread*, and the kernel knows of no coroutines. Whoever "
+		   "wants only the coroutine to wait must not make that call: it must note the time, and yield to "
+		   "somebody who knows. That is what a hooked usleep does.",
 };
 
 static char story[16];

@@ -17,14 +17,14 @@ const struct question question = {
 	.lesson = 8,
 	.belief = "A hook on read sees every read of the program.",
 	.natural = "The program's read comes before libc's: the linker has said so.",
-	.predict = "a program defines read. Bytes come from a pipe by read(), then by fgets() on the same pipe, then by readv(). How "
-		   "many of the three does the program's read see?",
+	.predict = "a program defines read. Bytes come from a pipe by read(), then by fgets() on the same pipe, then "
+		   "by readv(). How many of the three does the program's read see?",
 	.answers = { "all three: there is one system call below them", "two: readv is another call", "one" },
 	.answer = 'c',
 	.result = "a replaced read is seen by callers that ask for the name: read() 1, fgets() 0, readv() 0",
-	.because = "Names are looked up where one file asks for a name that another has. Inside libc fgets calls libc's own read, "
-		   "which needs no name any more. And readv is another name, and another system call. So each name must be hooked, "
-		   "and stdio on sockets cannot be.",
+	.because = "Names are looked up where one file asks for a name that another has. Inside libc fgets calls "
+		   "libc's own read, which needs no name any more. And readv is another name, and another system "
+		   "call. So each name must be hooked, and stdio on sockets cannot be.",
 };
 
 static int n_seen;
@@ -49,7 +49,8 @@ char experiment(void)
 	must(write(fd[1], "one\n", 4) == 4 && read(fd[0], bytes, sizeof(bytes)) == 4, "4 bytes by read", "others");
 	n[0] = n_seen;
 	n_seen = 0;
-	must(write(fd[1], "two\n", 4) == 4 && fgets(bytes, sizeof(bytes), f) && strcmp(bytes, "two\n") == 0, "a line by fgets", "none");
+	must(write(fd[1], "two\n", 4) == 4 && fgets(bytes, sizeof(bytes), f) && strcmp(bytes, "two\n") == 0,
+	     "a line by fgets", "none");
 	n[1] = n_seen;
 	n_seen = 0;
 	must(write(fd[1], "six\n", 4) == 4 && readv(fd[0], &iov, 1) == 4, "4 bytes by readv", "others");

@@ -16,16 +16,17 @@ const struct question question = {
 	.lesson = 7,
 	.belief = "poll has said that it is ready, so read will not block.",
 	.natural = "\"Ready\" means that a read would not block: the manual says so.",
-	.predict = "two coroutines poll the same pipe, and when poll says \"ready\" each writes a log, and then reads one "
-		   "byte. One byte comes. What happens?",
+	.predict = "two coroutines poll the same pipe, and when poll says \"ready\" each writes a log, and then "
+		   "reads one byte. One byte comes. What happens?",
 	.answers = { "one is woken, and reads it",
 		     "both are woken; the second one's read returns 0",
 		     "both are woken; the second one's read blocks the whole thread" },
 	.answer = 'c',
 	.result = "both are told \"ready\", the first takes the byte, and the second one's read stops the whole thread",
-	.because = "Ready means: when poll looked. Between that and the read anybody may take the byte: another coroutine, another "
-		   "process. So a read after a poll must not be able to block: by a flag of the call (MSG_DONTWAIT, RWF_NOWAIT), "
-		   "or of the file (O_NONBLOCK). A hooked read tries so, and if it came too late, waits again.",
+	.because = "Ready means: when poll looked. Between that and the read anybody may take the byte: another "
+		   "coroutine, another process. So a read after a poll must not be able to block: by a flag of the "
+		   "call (MSG_DONTWAIT, RWF_NOWAIT), or of the file (O_NONBLOCK). A hooked read tries so, and if it "
+		   "came too late, waits again.",
 };
 
 static volatile struct {
@@ -77,8 +78,8 @@ static struct ended run(bool hooked)
 	is_hooked = hooked;
 	memset((void *)seen, 0, sizeof(*seen));
 	struct ended end = in_child(go);
-	saw("%s: %d are told \"ready\"; bytes read: %d; ticks of the third: %d of 20", hooked ? "hooked" : "libc's", seen->n_woken,
-	    seen->n_bytes, seen->n_ticks);
+	saw("%s: %d are told \"ready\"; bytes read: %d; ticks of the third: %d of 20", hooked ? "hooked" : "libc's",
+	    seen->n_woken, seen->n_bytes, seen->n_ticks);
 	saw("        the program %s", how(end));
 	return end;
 }

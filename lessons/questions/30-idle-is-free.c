@@ -15,14 +15,14 @@ const struct question question = {
 	.lesson = 5,
 	.belief = "An idle loop costs nothing; and if it wakes once in a millisecond, that is next to nothing.",
 	.natural = "It sleeps in epoll_wait, does it not? A millisecond is long for a processor.",
-	.predict = "one coroutine sleeps 200 ms, nothing else is to do. The loop calls epoll_wait with a limit of 1 ms, as libco's "
-		   "does, or until the next timer. How often does each wake?",
+	.predict = "one coroutine sleeps 200 ms, nothing else is to do. The loop calls epoll_wait with a limit of 1 "
+		   "ms, as libco's does, or until the next timer. How often does each wake?",
 	.answers = { "both once: nothing happens before", "two or three times against one", "more than ten times as often" },
 	.answer = 'c',
-	.result = "a loop with a tick of 1 ms wakes some 900 times a second though nothing happens; one that knows the next timer once",
-	.because = "libco's wheel cannot tell when its next timer is due without looking through 60 000 slots, so the loop looks "
-		   "every millisecond. A heap knows its first. Each wake-up takes some microseconds and ends the "
-		   "processor's deep sleep: a thousand times a second, in every idle thread.",
+	.result = "a loop with a tick of 1 ms wakes hundreds of times a second though nothing happens; one that knows the next timer once",
+	.because = "libco's wheel cannot tell when its next timer is due without looking through 60 000 slots, so "
+		   "the loop looks every millisecond. A heap knows its first. Each wake-up takes some microseconds "
+		   "and ends the processor's deep sleep: a thousand times a second, in every idle thread.",
 };
 
 enum { MS = 200 };

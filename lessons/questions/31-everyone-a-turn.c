@@ -11,13 +11,15 @@ const struct question question = {
 	.lesson = 4,
 	.belief = "The scheduler sees to it that everybody gets a turn.",
 	.natural = "That is what schedulers do. The kernel's does it a thousand times a second.",
-	.predict = "the one sleeps 10 ms, the other computes 60 ms without calling anything. When does the first one wake?",
+	.predict = "the one sleeps 10 ms, the other computes 60 ms without calling anything. When does the first one "
+		   "wake?",
 	.answers = { "after 10 ms: its time has come", "after about 20 ms: at the next time slice", "after 60 ms" },
 	.answer = 'c',
 	.result = "a sleeper of 10 ms wakes when the one who computes for 60 ms is done, unless that one calls co_reschedule",
-	.because = "The loop is a function that is waiting for its call of co_resume to return. Nobody takes the processor away "
-		   "from a coroutine (the kernel does, but from the whole thread). So who computes long must give it back himself. "
-		   "What one gets for that: between two calls nobody else changes anything.",
+	.because = "The loop is a function that is waiting for its call of co_resume to return. Nobody takes the "
+		   "processor away from a coroutine (the kernel does, but from the whole thread). So who computes "
+		   "long must give it back himself. What one gets for that: between two calls nobody else changes "
+		   "anything.",
 };
 
 static int64_t due, woke, ended;
@@ -62,7 +64,8 @@ static void run(bool kind)
 char experiment(void)
 {
 	run(true);
-	must(woke < ended, "a sleeper that wakes in between, if the other gives turns", "%.1f ms late", (double)(woke - due) / 1e6);
+	must(woke < ended, "a sleeper that wakes in between, if the other gives turns", "%.1f ms late",
+	     (double)(woke - due) / 1e6);
 	run(false);
 	if (woke >= ended)
 		return 'c';

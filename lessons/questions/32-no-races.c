@@ -10,14 +10,15 @@ const struct question question = {
 	.lesson = 11,
 	.belief = "There is one thread, so there are no races, and no locks are needed.",
 	.natural = "Two never run at the same time, and nobody is interrupted.",
-	.predict = "two coroutines: read the counter, do something that gives others a turn, write counter + 1; 1000 times each. What "
-		   "is the counter?",
+	.predict = "two coroutines: read the counter, do something that gives others a turn, write counter + 1; 1000 "
+		   "times each. What is the counter?",
 	.answers = { "2000", "something between, another number each time", "1000" },
 	.answer = 'c',
 	.result = "two coroutines that wait between read and write lose each other's counts: 1000, not 2000; with a mutex 2000",
-	.because = "Both read 0, both write 1. A race needs no second processor, only something that comes between read and "
-		   "write: here, any call that may wait. (It is the same number each time, at least: with threads it is not.) Where "
-		   "nothing waits in between, no lock is needed. Else a mutex that coroutines wait for.",
+	.because = "Both read 0, both write 1. A race needs no second processor, only something that comes between "
+		   "read and write: here, any call that may wait. (It is the same number each time, at least: with "
+		   "threads it is not.) Where nothing waits in between, no lock is needed. Else a mutex that "
+		   "coroutines wait for.",
 };
 
 static long counter;

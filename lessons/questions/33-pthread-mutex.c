@@ -21,9 +21,10 @@ const struct question question = {
 		     "B is let in" },
 	.answer = 'a',
 	.result = "a second lock of a pthread mutex hangs the thread, holder included; a recursive one lets both in",
-	.because = "The mutex belongs to a *thread*, and it is one thread. B's lock asks the kernel to stop the thread until "
-		   "the holder unlocks, but the holder is a coroutine of this very thread. A recursive mutex sees its owner come "
-		   "again, and lets in whoever it is. A mutex for coroutines parks B, and the loop runs A.",
+	.because = "The mutex belongs to a *thread*, and it is one thread. B's lock asks the kernel to stop the "
+		   "thread until the holder unlocks, but the holder is a coroutine of this very thread. A recursive "
+		   "mutex sees its owner come again, and lets in whoever it is. A mutex for coroutines parks B, and "
+		   "the loop runs A.",
 };
 
 static pthread_mutex_t mutex;

@@ -16,14 +16,14 @@ const struct question question = {
 	.lesson = 12,
 	.belief = "errno and __thread variables are each coroutine's own.",
 	.natural = "They are each thread's own, and a coroutine is a small thread.",
-	.predict = "alice sets errno to EINTR and a __thread variable to 1, and swaps (coctx_swap) to bob. His close(-1) fails, he sets "
-		   "the variable to 2, and swaps back. What does alice find?",
+	.predict = "alice sets errno to EINTR and a __thread variable to 1, and swaps (coctx_swap) to bob. His "
+		   "close(-1) fails, he sets the variable to 2, and swaps back. What does alice find?",
 	.answers = { "EINTR and 1", "EINTR and 2", "EBADF and 2" },
 	.answer = 'c',
 	.result = "a switch changes neither: both find what the other has left; costep's coroutines keep errno, not __thread",
-	.because = "Thread-local variables lie at an address that the register fs leads to, one for each thread, and a switch leaves "
-		   "fs alone. costep saves errno at each switch, since every function may set it. For variables of your own there "
-		   "is co_setspecific (lesson 11).",
+	.because = "Thread-local variables lie at an address that the register fs leads to, one for each thread, and "
+		   "a switch leaves fs alone. costep saves errno at each switch, since every function may set it. "
+		   "For variables of your own there is co_setspecific (lesson 11).",
 };
 
 static __thread int mine;

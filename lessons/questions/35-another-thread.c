@@ -18,14 +18,15 @@ const struct question question = {
 	.lesson = 12,
 	.belief = "A coroutine can be resumed on another thread, if one takes a lock.",
 	.natural = "The lock sees to it that only one thread runs it at a time, and its stack is just memory.",
-	.predict = "a function looks at &errno, stops, goes on on another thread, and looks at &errno again. (-O2.) Whose is it now?",
+	.predict = "a function looks at &errno, stops, goes on on another thread, and looks at &errno again. (-O2.) "
+		   "Whose is it now?",
 	.answers = { "the old thread's", "the new thread's" },
 	.answer = 'a',
 	.result = "after the move the function still uses the old thread's errno: the compiler has kept its address",
-	.because = "Within a function the thread does not change: so says the language, and the compiler asks for the address of a "
-		   "thread's variable once. It may do so in *every* function that lies suspended on that stack, libc's too. "
-		   "A lock does not help, for nobody else is using it. So costep refuses: EXDEV. Give work to threads "
-		   "before it begins (co_remote_post).",
+	.because = "Within a function the thread does not change: so says the language, and the compiler asks for "
+		   "the address of a thread's variable once. It may do so in *every* function that lies suspended on "
+		   "that stack, libc's too. A lock does not help, for nobody else is using it. So costep refuses: "
+		   "EXDEV. Give work to threads before it begins (co_remote_post).",
 };
 
 static struct coctx moved, back;
@@ -76,8 +77,8 @@ char experiment(void)
 	pthread_create(&thread, NULL, go_on, NULL);
 	pthread_join(thread, NULL);
 	saw("it runs on another thread: %s", seen.tid[0] != seen.tid[1] ? "yes" : "no");
-	saw("&errno is another: %s; asked anew, by a pointer to the function: %s", seen.where[0] != seen.where[1] ? "yes" : "no",
-	    seen.asked_anew[0] != seen.asked_anew[1] ? "yes" : "no");
+	saw("&errno is another: %s; asked anew, by a pointer to the function: %s",
+	    seen.where[0] != seen.where[1] ? "yes" : "no", seen.asked_anew[0] != seen.asked_anew[1] ? "yes" : "no");
 	must(seen.tid[0] != seen.tid[1] && seen.asked_anew[0] != seen.asked_anew[1], "two threads with an errno each", "one");
 
 	struct co *co = create(nothing, NULL);

@@ -15,15 +15,18 @@ const struct question question = {
 	.file = __FILE__,
 	.lesson = 6,
 	.belief = "epoll waits for files too, edge-triggered it tells again while data is left, and close() wakes who waits.",
-	.natural = "poll takes files, level-triggered epoll tells again, and what waits for a closed descriptor can never be served.",
-	.predict = "1. a file is added to an epoll set. 2. Ten bytes come, four are read, the set is edge-triggered and asked again. "
-		   "3. A thread waits for a pipe, another closes it. How many of the three expectations come true?",
+	.natural = "poll takes files, level-triggered epoll tells again, and what waits for a closed descriptor can "
+		   "never be served.",
+	.predict = "1. a file is added to an epoll set. 2. Ten bytes come, four are read, the set is edge-triggered "
+		   "and asked again. 3. A thread waits for a pipe, another closes it. How many of the three "
+		   "expectations come true?",
 	.answers = { "all three", "the second and the third", "the third", "none" },
 	.answer = 'd',
 	.result = "epoll refuses files (EPERM), edge-triggered says nothing of bytes that are left, and close wakes nobody",
-	.because = "A file is always ready, so there is nothing to wait for. An edge is a *change*, and no byte has come since. "
-		   "And the set knows open files, not numbers: closing the number takes it out of the set, "
-		   "silently. So the loop treats files as ready, arms for one event at a time, and close must say so (co_fd_closing).",
+	.because = "A file is always ready, so there is nothing to wait for. An edge is a *change*, and no byte has "
+		   "come since. And the set knows open files, not numbers: closing the number takes it out of the "
+		   "set, silently. So the loop treats files as ready, arms for one event at a time, and close must "
+		   "say so (co_fd_closing).",
 };
 
 static int epfd;

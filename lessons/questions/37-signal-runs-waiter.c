@@ -13,14 +13,15 @@ const struct question question = {
 	.lesson = 11,
 	.belief = "signal runs the waiter now.",
 	.natural = "It was waiting for just this; why should it wait any longer?",
-	.predict = "B waits for a condition. A writes \"before\", signals, writes \"after\". B writes \"B\" when it goes on. "
-		   "What is written?",
+	.predict = "B waits for a condition. A writes \"before\", signals, writes \"after\". B writes \"B\" when it "
+		   "goes on. What is written?",
 	.answers = { "before, B, after", "before, after, B" },
 	.answer = 'b',
 	.result = "co_cond_signal puts the waiter on the ready queue: before, after, B; run at once, it sees half of a change",
-	.because = "Signal moves the waiter from the condition's list to the ready queue, in libco (pstActiveList) as here, and returns. "
-		   "If it ran the waiter, every signal would be a place where anything may change, and who signals in the middle of "
-		   "a change would show it half done. The price: when the waiter runs, what it was told may be over. So it looks again.",
+	.because = "Signal moves the waiter from the condition's list to the ready queue, in libco (pstActiveList) "
+		   "as here, and returns. If it ran the waiter, every signal would be a place where anything may "
+		   "change, and who signals in the middle of a change would show it half done. The price: when the "
+		   "waiter runs, what it was told may be over. So it looks again.",
 };
 
 static struct co_cond *cond;
@@ -74,7 +75,8 @@ char experiment(void)
 
 	cond = co_cond_alloc();
 	run("resumed at once", &yes);
-	must(strcmp(story, "before B after ") == 0 && sum_seen == 90, "B in the middle, which sees 90", "%s, %d", story, sum_seen);
+	must(strcmp(story, "before B after ") == 0 && sum_seen == 90, "B in the middle, which sees 90", "%s, %d", story,
+	     sum_seen);
 	run("co_cond_signal ", NULL);
 	must(sum_seen == 100, "100", "%d", sum_seen);
 	co_cond_free(cond);

@@ -53,7 +53,8 @@ static long switches_of_sleeper(pid_t pid)
 	FILE *f = fopen(name, "r");
 	while (f && fgets(line, sizeof(line), f)) {
 		sscanf(line, "State: %c", &state);
-		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1 || sscanf(line, "nonvoluntary_ctxt_switches: %ld", &n) == 1)
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1 ||
+		    sscanf(line, "nonvoluntary_ctxt_switches: %ld", &n) == 1)
 			sum += n;
 	}
 	if (f)

@@ -15,14 +15,15 @@ const struct question question = {
 	.lesson = 6,
 	.belief = "What has epoll to do with coroutines? Is it what switches them?",
 	.natural = "libco's files are full of epoll, and its loop is an epoll loop.",
-	.predict = "a program makes 20 000 switches by resume and yield. Then three coroutines wait for pipes. Which of the two needs "
-		   "epoll?",
+	.predict = "a program makes 20 000 switches by resume and yield. Then three coroutines wait for pipes. Which "
+		   "of the two needs epoll?",
 	.answers = { "neither", "both", "only the second" },
 	.answer = 'a',
 	.result = "switches make no system call; whom to resume, any call can tell that waits for descriptors: poll(2) does as well",
-	.because = "A coroutine that waits for a descriptor yields. Somebody must resume it when the time has come, and must know "
-		   "when. The loop asks for all of them at once, and epoll is the call that answers best: it has been told of each "
-		   "descriptor once, and names only those that are ready. To the coroutines it is only the loop's news.",
+	.because = "A coroutine that waits for a descriptor yields. Somebody must resume it when the time has come, "
+		   "and must know when. The loop asks for all of them at once, and epoll is the call that answers "
+		   "best: it has been told of each descriptor once, and names only those that are ready. To the "
+		   "coroutines it is only the loop's news.",
 };
 
 static struct pollfd fds[3]; /* three pipes, with a byte in each */
@@ -128,7 +129,7 @@ char experiment(void)
 	    by_poll.of[SYS_poll], served_by_poll);
 	saw("three wait, the loop asks epoll: %2ld calls of epoll; %d are served", epoll_calls(by_epoll), *n_served);
 	must(bare.all < 200, "far fewer system calls than switches", "%ld", bare.all);
-	must(epoll_calls(by_epoll) >= 3 && *n_served == 3, "three who wait by epoll", "%ld calls, %d served", epoll_calls(by_epoll),
-	     *n_served);
+	must(epoll_calls(by_epoll) >= 3 && *n_served == 3, "three who wait by epoll", "%ld calls, %d served",
+	     epoll_calls(by_epoll), *n_served);
 	return epoll_calls(bare) ? 'b' : served_by_poll == 3 && !epoll_calls(by_poll) ? 'a' : 'c';
 }

@@ -23,9 +23,10 @@ const struct question question = {
 		     "neither: one knows the answers that programs expect, the other is quick for thousands" },
 	.answer = 'c',
 	.result = "epoll refuses files and a descriptor twice, where poll answers; poll looks at all descriptors each time",
-	.because = "poll is what *one coroutine* asks about its few descriptors, and what unmodified programs call: files, closed "
-		   "numbers, the same one twice. epoll is what the *thread* asks for everybody: it is told once, and names only "
-		   "those that are ready. So libco has poll's interface, and waits by epoll.",
+	.because = "poll is what *one coroutine* asks about its few descriptors, and what unmodified programs call: "
+		   "files, closed numbers, the same one twice. epoll is what the *thread* asks for everybody: it is "
+		   "told once, and names only those that are ready. So libco has poll's interface, and waits by "
+		   "epoll.",
 };
 
 /* --- co_poll in small: in the set, away, out of the set --------------------------------- */
@@ -117,7 +118,8 @@ char experiment(void)
 	int twice = add_error(in[0]), of_file = add_error(fileno(file));
 	struct pollfd strange[] = { { fileno(file), POLLIN, 0 }, { in[7], POLLIN, 0 }, { in[7], POLLIN, 0 } };
 	int n_strange = poll(strange, 3, 0);
-	saw("a file: epoll %s, poll: ready. The same one twice: epoll %s, poll: ready", strerrorname_np(of_file), strerrorname_np(twice));
+	saw("a file, and a pipe twice: epoll says %s and %s; poll finds %d of 3 ready", strerrorname_np(of_file),
+	    strerrorname_np(twice), n_strange);
 	must(n_strange == 3, "three answers of poll", "%d", n_strange);
 
 	int n = mini_loop();

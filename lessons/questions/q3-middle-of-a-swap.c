@@ -20,14 +20,14 @@ const struct question question = {
 	.lesson = 12,
 	.belief = "What if the kernel takes the CPU away in the middle of a swap? Must it not be locked?",
 	.natural = "At some instruction rbx and r12 are the new coroutine's already, and r13 is still the old one's.",
-	.predict = "at each instruction of coctx_swap the thread stops, and another process runs. It swaps there and back 50 "
-		   "times like this. Which registers are wrong?",
+	.predict = "at each instruction of coctx_swap the thread stops, and another process runs. It swaps there and "
+		   "back 50 times like this. Which registers are wrong?",
 	.answers = { "those that were loaded before it was stopped", "rsp and rip: it crashes", "none" },
 	.answer = 'c',
 	.result = "stopped at each instruction of the swap, with another process running there: no register is wrong",
-	.because = "The kernel keeps all registers of a thread while something else runs, and puts all of them back. A "
-		   "half done swap is as good a place as any other. The two structs belong to this thread, and no other touches "
-		   "them. So no lock. (What signals do ask of a swap is question 10.)",
+	.because = "The kernel keeps all registers of a thread while something else runs, and puts all of them back. "
+		   "A half done swap is as good a place as any other. The two structs belong to this thread, and no "
+		   "other touches them. So no lock. (What signals do ask of a swap is question 10.)",
 };
 
 /* long keep_six(from, to, base): swap with base+1 to base+6 in the registers that a swap

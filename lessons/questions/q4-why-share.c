@@ -15,15 +15,16 @@ const struct question question = {
 	.lesson = 10,
 	.belief = "Why share stacks, when every switch copies? Give each a small one from a pool, and a larger one when needed.",
 	.natural = "A copy costs time at every switch, and growing is rare. (libco's reading notes leave this open.)",
-	.predict = "2000 coroutines call 8 KiB deep once, come up, and wait. How much more memory do they have on stacks of their "
-		   "own than on a slot? And may a stack that is full be moved to a larger one?",
+	.predict = "2000 coroutines call 8 KiB deep once, come up, and wait. How much more memory do they have on "
+		   "stacks of their own than on a slot? And may a stack that is full be moved to a larger one?",
 	.answers = { "as much; and a stack may be moved", "several times as much; and a stack may be moved",
 		     "several times as much; a stack may not be moved" },
 	.answer = 'c',
 	.result = "who waits keeps all pages that it ever touched, on a slot only what it holds; and a stack cannot move: it has pointers",
-	.because = "Pages that were touched once stay until the coroutine ends, and a pool helps only those that have ended. On a "
-		   "slot each takes what it holds now. And a stack holds addresses of itself (pointers to locals, saved rbp) that "
-		   "nobody can find to correct. So bytes go back to the place they came from.",
+	.because = "Pages that were touched once stay until the coroutine ends, and a pool helps only those that "
+		   "have ended. On a slot each takes what it holds now. And a stack holds addresses of itself "
+		   "(pointers to locals, saved rbp) that nobody can find to correct. So bytes go back to the place "
+		   "they came from.",
 };
 
 enum { N = 2000 };

@@ -17,14 +17,16 @@ const struct question question = {
 	.lesson = 12,
 	.belief = "Are threads supported? Is it one thread only, or does a coroutine run on whichever is free?",
 	.natural = "Go has goroutines that move between threads, and libco's examples have an example_thread.",
-	.predict = "two threads create coroutines and run loops. Then one resumes a coroutine of the other's. What works?",
+	.predict = "two threads create coroutines and run loops. Then one resumes a coroutine of the other's. What "
+		   "works?",
 	.answers = { "nothing: the library is for one thread", "each its own; the resume of the other's is refused",
 		     "all: it goes on on the thread that resumes it" },
 	.answer = 'b',
 	.result = "each thread has an environment, a loop and coroutines of its own; to resume another's is refused (EXDEV)",
-	.because = "All that coroutines share (who runs, who is ready, what is waited for) belongs to a thread, as in libco, and no "
-		   "lock is needed. A coroutine does not move: compilers keep a thread's addresses over a call (question 35). libco does "
-		   "not check it, and crashes. To have something done over there, post it: the owner's loop calls it.",
+	.because = "All that coroutines share (who runs, who is ready, what is waited for) belongs to a thread, as "
+		   "in libco, and no lock is needed. A coroutine does not move: compilers keep a thread's addresses "
+		   "over a call (question 35). libco does not check it, and crashes. To have something done over "
+		   "there, post it: the owner's loop calls it.",
 };
 
 static struct {

@@ -23,14 +23,15 @@ const struct question question = {
 	.lesson = 8,
 	.belief = "The write hook first writes. Can that hang the thread? Must sockets, and the listener, be non-blocking?",
 	.natural = "A hook is there so that nothing blocks. (In libco accept is not hooked at all.)",
-	.predict = "one coroutine writes a million bytes to a pipe, another is to read them. The hook calls write on a blocking "
-		   "descriptor, and would wait if it said EAGAIN. What happens?",
+	.predict = "one coroutine writes a million bytes to a pipe, another is to read them. The hook calls write on "
+		   "a blocking descriptor, and would wait if it said EAGAIN. What happens?",
 	.answers = { "it hangs for ever", "write takes what fits, and the rest is waited for", "write says EAGAIN" },
 	.answer = 'a',
 	.result = "a first write that may block hangs the thread, reader included; O_NONBLOCK or a flag of the call cure it; accept too",
-	.because = "A blocking write returns when all is written; the reader is a coroutine of this thread. So the first call must not "
-		   "be able to block: libco makes sockets O_NONBLOCK behind the program's back; costep asks per call (RWF_NOWAIT, "
-		   "MSG_DONTWAIT) and leaves the flag alone. accept has no such flag: there the listener's must be set.",
+	.because = "A blocking write returns when all is written; the reader is a coroutine of this thread. So the "
+		   "first call must not be able to block: libco makes sockets O_NONBLOCK behind the program's back; "
+		   "costep asks per call (RWF_NOWAIT, MSG_DONTWAIT) and leaves the flag alone. accept has no such "
+		   "flag: there the listener's must be set.",
 };
 
 enum { MILLION = 1000000 };
