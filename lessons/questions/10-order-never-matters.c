@@ -28,9 +28,9 @@ const struct question question = {
 		   "rsp points to one stack until one instruction, and to the other behind it. (libco issue 90.)",
 };
 
-/* Both: swap with oneself, one register, the kind of way. */
-__asm__("swap_on_heap:\n"			    /* (end of the struct) */
-	"	mov (%rsp), %rcx; mov %rsp, %rdx\n" /* return address, our rsp */
+/* A swap with oneself: what a swap does to save three words, and to load them again. */
+__asm__("swap_on_heap:\n"
+	"	mov (%rsp), %rcx; mov %rsp, %rdx\n" /* the return address, our rsp */
 	"	mov %rdi, %rsp\n"		    /* so that push writes to the struct */
 	"	push %rcx; push %rdx; push %rbx\n"
 	"	pop %rbx; pop %rsp; ret\n"

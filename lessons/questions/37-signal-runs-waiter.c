@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A moves money between two accounts, and signals that something has changed, in the middle of
- * it. Who runs then? With co_cond_signal; and with a signal that resumes the waiter at once.
+ * it. Who runs then? Three kinds of signal: one that resumes the waiter at once; libco's, in
+ * small; and co_cond_signal.
  */
 #include <string.h>
 
@@ -17,68 +18,110 @@ const struct question question = {
 		   "goes on. What is written?",
 	.answers = { "before, B, after", "before, after, B" },
 	.answer = 'b',
-	.result = "co_cond_signal puts the waiter on the ready queue: before, after, B; run at once, it sees half of a change",
+	.result = "signal puts the waiter on the ready queue: before, after, B; if it ran at once, it would see half of a change",
 	.because = "Signal moves the waiter from the condition's list to the ready queue, in libco (pstActiveList) "
 		   "as here, and returns. If it ran the waiter, every signal would be a place where anything may "
 		   "change, and who signals in the middle of a change would show it half done. The price: when the "
 		   "waiter runs, what it was told may be over. So it looks again.",
 };
 
-static struct co_cond *cond;
-static struct co *waiter; /* of the signal that resumes at once */
+static enum kind { AT_ONCE, LIBCO, OURS } kind;
 static char story[64];
 static int from, to, sum_seen;
 
-static void *wait_for_change(void *at_once)
+/* --- a condition in small: a list of those who wait, and one of those who may go on ------ */
+
+struct waiter {
+	struct co *co;
+	struct waiter *next;
+};
+static struct waiter *waiting, *active; /* libco: the condition's list, pstActiveList */
+
+static void mini_wait(void)
 {
-	if (at_once)
-		co_yield_ct();
-	else
-		co_cond_timedwait(cond, -1);
-	strcat(story, "B ");
-	sum_seen = from + to;
-	return NULL;
+	struct waiter me = { co_self(), waiting };
+
+	waiting = &me;
+	co_yield_ct();
 }
 
-static void *change(void *at_once)
+static void mini_signal(void)
+{
+	struct waiter *first = waiting;
+
+	waiting = first->next;
+	if (kind == AT_ONCE) {
+		co_resume(first->co);
+	} else {
+		first->next = active;
+		active = first;
+	}
+}
+
+static void mini_loop(void)
+{
+	while (active) {
+		struct waiter *first = active;
+		active = first->next;
+		co_resume(first->co);
+	}
+}
+
+/* --- who waits, and who signals --------------------------------------------------------------- */
+
+static struct co_cond *cond;
+
+static void *wait_for_change(void *arg)
+{
+	if (kind == OURS)
+		co_cond_timedwait(cond, -1);
+	else
+		mini_wait();
+	strcat(story, "B ");
+	sum_seen = from + to;
+	return arg;
+}
+
+static void *change(void *arg)
 {
 	from -= 10;
 	strcat(story, "before ");
-	if (at_once)
-		co_resume(waiter);
-	else
+	if (kind == OURS)
 		co_cond_signal(cond);
+	else
+		mini_signal();
 	strcat(story, "after ");
 	to += 10;
-	return NULL;
+	return arg;
 }
 
-static void run(const char *what, void *at_once)
+static void run(enum kind which, const char *what)
 {
-	struct co *b = create(wait_for_change, at_once), *a = create(change, at_once);
+	struct co *b = create(wait_for_change, NULL), *a = create(change, NULL);
 
+	kind = which;
 	story[0] = '\0';
 	from = 100;
 	to = 0;
-	waiter = b;
 	co_resume(b);
 	co_resume(a);
+	mini_loop();
 	co_eventloop(NULL, NULL, NULL);
-	saw("%s: %s; of 100 B sees %d", what, story, sum_seen);
+	saw("%s: %s(of 100 B sees %d)", what, story, sum_seen);
 	co_release(a);
 	co_release(b);
 }
 
 char experiment(void)
 {
-	static int yes;
-
 	cond = co_cond_alloc();
-	run("resumed at once", &yes);
+	run(AT_ONCE, "resumed at once  ");
 	must(strcmp(story, "before B after ") == 0 && sum_seen == 90, "B in the middle, which sees 90", "%s, %d", story,
 	     sum_seen);
-	run("co_cond_signal ", NULL);
-	must(sum_seen == 100, "100", "%d", sum_seen);
+	run(OURS, "co_cond_signal   ");
+	must(strcmp(story, "before after B ") == 0 && sum_seen == 100, "B at the end, which sees 100", "%s, %d", story,
+	     sum_seen);
 	co_cond_free(cond);
+	run(LIBCO, "libco's, in small");
 	return strcmp(story, "before after B ") == 0 ? 'b' : strcmp(story, "before B after ") == 0 ? 'a' : '?';
 }
