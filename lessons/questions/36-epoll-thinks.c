@@ -24,9 +24,9 @@ const struct question question = {
 	.answer = 'd',
 	.result = "epoll refuses files (EPERM), edge-triggered says nothing of bytes that are left, and close wakes nobody",
 	.because = "A file is always ready, so there is nothing to wait for. An edge is a *change*, and no byte has "
-		   "come since. And the set knows open files, not numbers: closing the number takes it out of the "
-		   "set, silently. So the loop treats files as ready, arms for one event at a time, and close must "
-		   "say so (co_fd_closing).",
+		   "come since. And the set knows open files, not numbers: closing its last number takes it out of "
+		   "the set, silently. So the loop treats files as ready, arms for one event at a time, and close "
+		   "must say so (co_fd_closing).",
 };
 
 static int epfd;
