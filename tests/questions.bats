@@ -54,6 +54,18 @@ asks_all() { # CC
 	run -0 tests/question-mutants 1 8 10 25 36 Q3
 	echo "$output"
 	[[ $output == *"6 noticed" ]]
+	for n in $(all); do # the others when somebody asks
+		grep -qP "^$n\t" tests/question-mutants
+	done
+}
+
+@test "what a machine lacks is named, and the rest is shown" {
+	dir=$(value B)/lessons/questions
+	run -0 strace -f -o /dev/null "$dir/q1-epoll-and-coroutines" --no-ask # whose child cannot be traced once more
+	[[ $output == *"Not on this machine: ptrace"*"It is a)."* ]]
+	mkdir "$BATS_TEST_TMPDIR/empty"
+	PATH=$BATS_TEST_TMPDIR/empty run -0 "$dir/16-valgrind-complains" --no-ask
+	[[ $output == *"Not on this machine: valgrind"*"It would be b)."* ]]
 }
 
 @test "an experiment that crashes by mistake says so" {
