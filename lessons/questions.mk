@@ -13,7 +13,7 @@ ASKED_PROGRAM := $(if $(filter 1,$(words $(ASKED))),$(addprefix $(B)/lessons/que
 		 $(filter $(foreach q,$(subst Q,q,$(ASKED)),$(q)-% 0$(q)-%),$(QUESTIONS))))
 
 # Always -O2, as programs are that people wonder about: some of it is what the optimizer
-# does. Some need more said (they say why).
+# does. Some need a flag more; their first comments say why.
 QUESTION_OPT := -O2
 # valgrind cannot read what clang tells debuggers.
 QUESTION_LINK_16-valgrind-complains := -Wl,--strip-debug
@@ -35,7 +35,7 @@ $(QUESTION_PROGRAMS): $(B)/lessons/questions/%: $(B)/lessons/questions/%.o $(QUE
 $(HOOKED_QUESTIONS:%=$(B)/lessons/questions/%): $(B)/costep_hooks.o
 
 question: $(ASKED_PROGRAM) | $(WAIT) ## an experiment: Q=17, Q=Q4; without Q=, the list of what people believe
-	@$(if $(ASKED_PROGRAM),$<,lessons/questions/list $(ASKED))
+	@$(if $(ASKED_PROGRAM),$<,lessons/questions/list $(if $(ASKED),$(call quote,$(ASKED))))
 
 questions: $(QUESTION_PROGRAMS) | $(WAIT) ## all experiments, one line each
 	@lessons/questions/run -j 2 $^
