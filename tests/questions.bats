@@ -5,9 +5,15 @@
 
 bats_require_minimum_version 1.5.0
 
-setup() {
+setup_file() {
 	cd "$BATS_TEST_DIRNAME/.." || return 1
 	export MAKEFLAGS=-s
+	read -ra programs <<<"$(make print-QUESTION_PROGRAMS)"
+	make -j 2 "${programs[@]}" >/dev/null
+}
+
+setup() {
+	cd "$BATS_TEST_DIRNAME/.." || return 1
 }
 
 value() {
@@ -20,6 +26,14 @@ all() {
 	printf 'Q%d\n' 1 2 3 4 5 6
 }
 
+# At most 25 lines of 80 columns.
+narrow() { # TEXT
+	awk '
+		{ gsub(/[\200-\277]/, "") }
+		length > 80 { print FILENAME ": " $0; bad = 1 }
+		END { if (NR > 25 || NR < 10) { print FILENAME ": " NR " lines"; bad = 1 } exit bad }' "$1"
+}
+
 # All, by this compiler. What the machine lacks is named in the end: in CI, that fails.
 asks_all() { # CC
 	run -0 make -j 2 "CC=$1" questions
@@ -29,25 +43,19 @@ asks_all() { # CC
 	done
 	[ "$(grep -cE ' (ok|FAILED) +[0-9.]+ s$' <<<"$output")" -eq 43 ]
 	[[ $output == *"43 asked"*"all answered as the texts say" ]]
+	for text in "$(make "CC=$1" print-B)"/lessons/questions/*.txt; do
+		narrow "$text"
+	done
 	lacks=$(grep -h 'Not on this machine' "$(make "CC=$1" print-B)"/lessons/questions/*.txt) || true
 	[ -z "$lacks" ] || skip "$lacks"
 }
 
-@test "every experiment's claim holds, by gcc" {
+@test "every experiment's claim holds and fits on a screen, by gcc" {
 	asks_all gcc
 }
 
-@test "every experiment's claim holds, by clang" {
+@test "every experiment's claim holds and fits on a screen, by clang" {
 	asks_all clang
-}
-
-@test "what an experiment prints has at most 25 lines of 80 columns" {
-	for text in "$(value B)"/lessons/questions/*.txt; do
-		awk -v file="${text##*/}" '
-			{ gsub(/[\200-\277]/, "") }
-			length > 80 { print file ": " $0; bad = 1 }
-			END { if (NR > 25 || NR < 10) { print file ": " NR " lines"; bad = 1 } exit bad }' "$text"
-	done
 }
 
 @test "an experiment fails if the machine does something else than it claims" {
@@ -87,11 +95,11 @@ asks_all() { # CC
 	done
 	for name in 7 07; do
 		run -0 make question "Q=$name"
-		[[ ${lines[0]} == "Question 7 (lesson 3). People believe:" ]]
+		[[ $output == *"Question 7 (lesson 3). People believe:"* ]]
 	done
 	for name in Q4 q4; do
 		run -0 make question "Q=$name"
-		[[ ${lines[0]} == "Question Q4 (lesson 10). Readers of libco ask:" ]]
+		[[ $output == *"Question Q4 (lesson 10). Readers of libco ask:"* ]]
 	done
 }
 
