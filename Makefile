@@ -335,6 +335,9 @@ GROUPS := lesson debug $(if $(filter test% unit lint,$(MAKECMDGOALS)),test)
 deps: ## install the Debian packages that are missing; with `test`: those for tests too
 	@.ci/deps $(GROUPS)
 
+doctor: ## what is missing on this machine, what it costs, what repairs it
+	@CC='$(CC)' lessons/doctor
+
 # What scripts ask: `make -s print-LESSONS`.
 print-%:
 	@echo '$($*)'
@@ -348,4 +351,4 @@ help: ## this list
 	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
 
-.PHONY: lib install unit viztest bench-viz test test-all defects lint figures textcheck deps clean help
+.PHONY: lib install unit viztest bench-viz test test-all defects lint figures textcheck deps doctor clean help
