@@ -17,7 +17,7 @@ setup() {
 @test "a text that quotes what is not there is found out" {
 	text=$(mktemp -p . --suffix=.md)
 	printf '%s\n' '```c src=src/loop.c' 'int no_such_line;' '```' '```sh run' 'echo one; rm README.md' '```' '```text' 'two' '```' \
-		'[x](no/such/file)' >"$text"
+		'[x](no/such/file)' '' '`int main(void);`, `no_such;` <!-- lines of tests/fixtures/hello.c -->' >"$text"
 	run tests/textcheck "$text"
 	rm -f "$text"
 	echo "$output"
@@ -26,6 +26,7 @@ setup() {
 	[[ $output == *"print something else"* ]]
 	[[ $output == *"leave changes behind"* ]]
 	[[ $output == *"leads nowhere"* ]]
+	[[ $output == *"not a line of tests/fixtures/hello.c: no_such;"* ]]
 }
 
 # problems_of TEXT: what textcheck finds in it, in $output
