@@ -221,6 +221,14 @@ demo: viz3 ## the shortest look: coviz on lesson 3 (without a terminal: three sc
 
 include lessons/questions.mk
 
+# A question for an exam, whose answer is computed by the library.
+$(B)/lessons/exam: $(call objects,lessons/exam) $(call stage,3)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(OPT) -rdynamic $^ $(LDLIBS) -o $@
+exam: $(B)/lessons/exam | $(WAIT) ## who runs when? A question for an exam: SEED=7; its answer: SEED=7 KEY=1
+	@$< '$(SEED)' $(if $(KEY),key)
+.PHONY: exam
+
 # --- tests ------------------------------------------------------------------------
 
 # Tests of layers that no lesson brings together (hooks and shared stacks): linked with
