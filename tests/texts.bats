@@ -99,6 +99,7 @@ problems_of() {
 		Or `make lesson3 lessen4`.
 
 		    cd there && make instal
+		    WHY=1 make breakage >out.txt
 
 		```sh run
 		make -C dir demonstration | grep x
@@ -109,9 +110,10 @@ problems_of() {
 	[ "$status" -eq 1 ]
 	[[ $output == *":7: make has no target lessen4"* ]]
 	[[ $output == *":9: make has no target instal"* ]]
-	[[ $output == *":12: make has no target demonstration"* ]]
-	[[ $output == *":15: make has no target benchmarks"* ]]
-	[[ $output == *"4 problems" ]]
+	[[ $output == *":10: make has no target breakage"* ]]
+	[[ $output == *":13: make has no target demonstration"* ]]
+	[[ $output == *":16: make has no target benchmarks"* ]]
+	[[ $output == *"5 problems" ]]
 }
 
 @test "each lesson prints what its expected.txt says" {
