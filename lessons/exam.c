@@ -10,6 +10,7 @@
  * nothing in it repeats.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,15 +68,27 @@ static const char *name_of_error(int error)
 	return error == EBUSY ? "EBUSY" : error == EINVAL ? "EINVAL" : strerror(error);
 }
 
+static void print_word(const char *word)
+{
+	static bool is_later;
+
+	printf("%s%s", is_later ? " " : "", word);
+	is_later = true;
+}
+
 static void take_step(const struct step *step, int number, int *said)
 {
+	char word[] = "a1";
+
 	switch (step->action) {
 	case SAY:
-		printf("%c%d ", name_of(number) + 'a' - 'A', ++*said);
+		word[0] = (char)('a' + number);
+		word[1] = (char)('0' + ++*said);
+		print_word(word);
 		break;
 	case RESUME:
 		if (co_resume(players[step->whom].co) != 0)
-			printf("%s ", name_of_error(errno));
+			print_word(name_of_error(errno));
 		break;
 	case YIELD:
 		co_yield_ct();

@@ -45,6 +45,7 @@ model() {
 	}
 	END {
 		go_on("main")
+		sub(/ $/, "", out)
 		print out
 		print "A is " state["A"] ", B is " state["B"] ", C is " state["C"]
 	}'
