@@ -16,8 +16,23 @@ setup() {
 
 @test "a text that quotes what is not there is found out" {
 	text=$(mktemp -p . --suffix=.md)
-	printf '%s\n' '```c src=src/loop.c' 'int no_such_line;' '```' '```sh run' 'echo one; rm README.md' '```' '```text' 'two' '```' \
-		'[x](no/such/file)' '' '`int main(void);`, `no_such;` <!-- lines of tests/fixtures/hello.c -->' >"$text"
+	cat >"$text" <<-'END'
+		```c src=src/loop.c
+		int no_such_line;
+		```
+
+		```sh run
+		echo one; rm README.md
+		```
+
+		```text
+		two
+		```
+
+		[x](no/such/file)
+
+		`int main(void);`, `no_such;` <!-- lines of tests/fixtures/hello.c -->
+	END
 	run tests/textcheck "$text"
 	rm -f "$text"
 	echo "$output"
