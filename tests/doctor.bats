@@ -13,7 +13,7 @@ setup() {
 	mkdir -p "$bin" "$proc/sys/vm" "$proc/sys/kernel/yama"
 	local tool
 	for tool in bash env awk sed grep sort uname mktemp rm df cat id getconf locale stty tput \
-		chmod make gcc as ld dpkg-query; do
+		chmod make gcc clang as ld dpkg-query; do
 		ln -s "$(command -v "$tool")" "$bin/$tool"
 	done
 	instead gdb 'case $* in *version*) echo "GNU gdb (Debian 13.1-3) 13.1" ;; *) echo 42 ;; esac'
@@ -38,6 +38,7 @@ kernel_without() { # QUESTION|QUESTION...
 	instead gcc "while [ \$# -gt 0 ]; do [ \"\$1\" = -o ] && out=\$2; shift; done; [ -n \"\$out\" ] || { echo 12.2.0; exit; }
 cat >\"\$out\" <<'END'
 #!/bin/sh
+[ -n \"\$1\" ] || exit 2
 case \$1 in $1) echo 'Operation not permitted'; exit 1 ;; esac
 END
 chmod +x \"\$out\""
@@ -64,8 +65,10 @@ says() {
 	says needed compiler "there is no gcc"
 	[[ $output == *"Repair: make deps"* && $output == *"not every lesson can run here"* ]]
 	grep -E '^unknown +kernel' <<<"$output"
+	rm "$bin/clang"
 	CC=no-such-cc run -1 doctor
 	says needed compiler "there is no no-such-cc"
+	says missing clang "not there"
 }
 
 @test "a compiler without a C library's headers; an old one" {
@@ -111,6 +114,14 @@ says() {
 	kernel_without epoll
 	run -1 doctor
 	says needed epoll "Operation not permitted"
+}
+
+@test "where a compiled program may not run, that is said, and the kernel is not blamed" {
+	instead gcc 'while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done; [ -n "$out" ] || { echo 12.2.0; exit; }; echo >"$out"'
+	run -0 doctor
+	echo "$output"
+	says missing programs "does not run there"
+	grep -E '^unknown +kernel' <<<"$output"
 }
 
 @test "limits: maps, cores, attaching, descriptors" {
