@@ -109,10 +109,11 @@ problems_of() {
 
 		    make deps demo && make lib        # and make anything
 
-		One can make sense of it: `make` alone.
+		One can make sense of it: `make` alone, `make's way`.
 
-		Or `make lesson3 lessen4`.
+		Or `make lesson3 lessen4; echo`.
 
+		    make lib test     builds what there is
 		    cd there && make instal
 		    WHY=1 make breakage >out.txt
 
@@ -124,10 +125,10 @@ problems_of() {
 	END
 	[ "$status" -eq 1 ]
 	[[ $output == *":7: make has no target lessen4"* ]]
-	[[ $output == *":9: make has no target instal"* ]]
-	[[ $output == *":10: make has no target breakage"* ]]
-	[[ $output == *":13: make has no target demonstration"* ]]
-	[[ $output == *":16: make has no target benchmarks"* ]]
+	[[ $output == *":10: make has no target instal"* ]]
+	[[ $output == *":11: make has no target breakage"* ]]
+	[[ $output == *":14: make has no target demonstration"* ]]
+	[[ $output == *":17: make has no target benchmarks"* ]]
 	[[ $output == *"5 problems" ]]
 }
 
