@@ -297,6 +297,8 @@ $(B)/viztests/t_viz_lessons: | $(foreach n,1 2 3 10,$(call demo_of,$(n)))
 viztest: $(VIZ_PROGRAMS) | $(WAIT) ## the unit tests of coviz
 	@tests/run $^
 
+include lessons/exercise.mk
+
 # These look at registers, by an assembly helper.
 TESTS_WITH_REGISTERS := t_swap t_context t_random t_random_shared t_preempt
 $(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,$(TESTS_WITH_REGISTERS))): $(B)/tests/unit/regs_$(ARCH).o
@@ -308,8 +310,11 @@ UNIT_PROGRAMS := $(UNIT:%=$(B)/tests/%)
 
 # Before anything of the tests is built: is there all that they will need?
 have-test: FORCE | $(WAIT)
-	@.ci/deps --missing lesson debug test || { echo "'make deps test' installs them"; exit 1; }
+	@.ci/deps --missing lesson debug check test || { echo "'make deps test' installs them"; exit 1; }
+# (lessons/check asks for the few packages that an exercise needs.)
+ifeq ($(filter programs-of-exercise%,$(MAKECMDGOALS)),)
 $(UNIT:%=$(B)/tests/unit/%.o): | have-test
+endif
 
 unit: $(UNIT_PROGRAMS) | $(WAIT) ## the unit tests of one build: VARIANT=..., CC=..., OPT=...
 	@tests/run $^
@@ -338,7 +343,8 @@ textcheck: | $(WAIT) ## code blocks, experiments and links in the texts
 # --- machine ------------------------------------------------------------------------
 
 # Which groups of .ci/packages are wanted, by what else is asked for.
-GROUPS := lesson debug $(if $(filter test% unit lint,$(MAKECMDGOALS)),test)
+GROUPS := lesson debug $(if $(filter check%,$(MAKECMDGOALS)),check) \
+          $(if $(filter test% unit lint,$(MAKECMDGOALS)),check test)
 
 deps: ## install the Debian packages that are missing; with `test`: those for tests too
 	@.ci/deps $(GROUPS)

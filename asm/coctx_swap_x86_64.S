@@ -112,7 +112,7 @@
 .endm
 
 	.text
-
+/* BEGIN SOLUTION */
 	.globl	coctx_swap
 	.type	coctx_swap, @function
 	.p2align 4
@@ -186,7 +186,7 @@ coctx_swap:
 	.cfi_endproc
 	.size	coctx_swap, . - coctx_swap
 
-
+/* END SOLUTION */
 /*
  * The entry trampoline — the first instructions of every new execution.
  *

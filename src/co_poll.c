@@ -44,6 +44,7 @@ struct call {
 	} seat[];
 };
 
+/* BEGIN SOLUTION */
 static void wake(struct call *call)
 {
 	if (call->is_woken)
@@ -65,6 +66,7 @@ static void descriptor_is_ready(struct co_waiter *waiter, uint32_t events)
 	seat->events = events;
 	wake(seat->call);
 }
+/* END SOLUTION */
 
 static void end_call(struct call *call)
 {
@@ -150,6 +152,7 @@ static struct call *begin_call(nfds_t n)
 	return call;
 }
 
+/* BEGIN SOLUTION */
 /* Park until something happens. It may have happened already: a number that was
  * found to be another file, by a seat taken later, is told to the earlier ones. */
 static int park(struct call *call, int64_t at_ns, void *blocked_at)
@@ -194,6 +197,7 @@ static int poll_until(struct pollfd *fds, nfds_t n, int64_t at_ns, void *blocked
 			return ready;
 	}
 }
+/* END SOLUTION */
 
 /* Somebody who only ever looks would keep the others from what it looks for. */
 static int look_once(struct co_loop *loop, struct pollfd *fds, nfds_t n)

@@ -33,6 +33,7 @@ _Static_assert(sizeof(struct coctx) == COCTX_SIZE, "coctx_offsets.h: size");
  * is reached through a word of data. */
 extern void *const coctx_entry __attribute__((visibility("hidden")));
 
+/* BEGIN SOLUTION */
 void coctx_make(struct coctx *ctx, void *stack_top, coctx_entry_fn *fn, void *arg, const struct coctx *const *link)
 {
 	*ctx = (struct coctx){
@@ -49,3 +50,4 @@ void coctx_make(struct coctx *ctx, void *stack_top, coctx_entry_fn *fn, void *ar
 	__asm__ volatile("stmxcsr %0" : "=m"(ctx->mxcsr));
 	__asm__ volatile("fnstcw %0" : "=m"(ctx->x87cw));
 }
+/* END SOLUTION */

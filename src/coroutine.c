@@ -73,6 +73,7 @@ static void now_runs(struct co *who, struct co *other, enum co_state state)
 	who->env->running = who;
 }
 
+/* BEGIN SOLUTION */
 int co_transfer_to(struct co *co)
 {
 	struct co_env *env = co->env;
@@ -147,6 +148,7 @@ static void co_main(void *arg)
 	transfer_back(me, CO_DONE);
 	CO_ASSERT(false, "a done coroutine is never resumed");
 }
+/* END SOLUTION */
 
 /* --- create ------------------------------------------------------------------- */
 
@@ -212,6 +214,7 @@ CALLED_FROM_OUTSIDE int co_create(struct co **out, const struct co_attr *attr, c
 
 /* --- resume, yield -------------------------------------------------------------- */
 
+/* BEGIN SOLUTION */
 int co_resume(struct co *co)
 {
 	int error = not_ours(co);
@@ -227,6 +230,7 @@ int co_resume(struct co *co)
 	__asm__ volatile(""); /* no tail call: co_resume stays to be seen in backtraces */
 	return result;
 }
+/* END SOLUTION */
 
 CALLED_FROM_OUTSIDE int co_yield_ct(void)
 {

@@ -134,6 +134,7 @@ static int control(struct epoll *ep, int op, int fd, const struct record *record
 	return epoll_ctl(ep->fd, op, fd, &event);
 }
 
+/* BEGIN SOLUTION */
 /* The number means another file now: I2. */
 static void lose_all_but(struct epoll *ep, struct record *record, const struct co_waiter *newcomer)
 {
@@ -169,6 +170,7 @@ static int arm(struct epoll *ep, int fd, struct record *record, const struct co_
 	record->is_registered = true;
 	return 0;
 }
+/* END SOLUTION */
 
 /* Is our number still an epoll set? Programs that become daemons close all. */
 static bool is_set_open(const struct epoll *ep)
@@ -245,6 +247,7 @@ static bool was_repaired(struct epoll *ep, int error)
 
 /* --- the loop's wait ----------------------------------------------------------------- */
 
+/* BEGIN SOLUTION */
 static void handle_event(struct epoll *ep, uint32_t events, uint64_t data)
 {
 	int fd = (int)(uint32_t)data;
@@ -261,6 +264,7 @@ static void handle_event(struct epoll *ep, uint32_t events, uint64_t data)
 	if (!list_empty(&record->waiters) && arm(ep, fd, record, NULL) != 0) /* I1 */
 		fire_all(ep, record, EPOLLERR);
 }
+/* END SOLUTION */
 
 /* The alarm is in the set, and goes off at @at_ns. */
 static int set_alarm(struct epoll *ep, int64_t at_ns)
@@ -334,6 +338,7 @@ static int fetch(struct epoll *ep, struct epoll_event *events, int64_t at_ns)
 	return was_repaired(ep, errno) ? 0 : -1; /* the next turn waits with the new one */
 }
 
+/* BEGIN SOLUTION */
 static int wait_for_events(struct co_loop *loop, int64_t at_most_ns)
 {
 	struct epoll *ep = thread_epoll;
@@ -360,6 +365,7 @@ static int wait_for_events(struct co_loop *loop, int64_t at_most_ns)
 		co_timers_expire();
 	return 1;
 }
+/* END SOLUTION */
 
 /* --- the thread's ------------------------------------------------------------------------ */
 
@@ -402,6 +408,7 @@ static struct epoll *epoll_get(void)
 	return thread_epoll = ep;
 }
 
+/* BEGIN SOLUTION */
 static int join(struct epoll *ep, struct record *record, struct co_waiter *waiter)
 {
 	list_append(&record->waiters, &waiter->node);
@@ -436,6 +443,7 @@ void co_unwatch(struct co_waiter *waiter)
 	list_remove(&waiter->node);
 	thread_epoll->n_waiters--;
 }
+/* END SOLUTION */
 
 void co_fd_closing(int fd)
 {

@@ -37,6 +37,7 @@ static ssize_t plain_write(int fd, const struct iovec *iov, int n)
 
 /* --- reading ------------------------------------------------------------------------- */
 
+/* BEGIN SOLUTION */
 /* Read without blocking, in @*way; EAGAIN: would block. */
 static ssize_t try_read(int fd, const struct iovec *iov, int n, enum hook_way *way)
 {
@@ -77,6 +78,7 @@ static ssize_t hooked_read(int fd, const struct iovec *iov, int n)
 	errno = error;
 	return got;
 }
+/* END SOLUTION */
 
 HOOKED ssize_t read(int fd, void *buf, size_t len)
 {
@@ -133,6 +135,7 @@ static ssize_t try_write(int fd, const struct iovec *iov, int n, struct hook_kin
 	return REAL(write)(fd, iov->iov_base, iov->iov_len < piece ? iov->iov_len : piece);
 }
 
+/* BEGIN SOLUTION */
 /* Write until all is done, as a blocking write does. What was written counts
  * more than an error that comes later: the next call will meet it again. */
 static ssize_t write_all(int fd, const struct iovec *all, int n_all, struct hook_kind kind)
@@ -171,6 +174,7 @@ static ssize_t write_all(int fd, const struct iovec *all, int n_all, struct hook
 	hook_free(rest);
 	return done > 0 ? (ssize_t)done : -1;
 }
+/* END SOLUTION */
 
 static ssize_t hooked_write(int fd, const struct iovec *iov, int n)
 {

@@ -71,6 +71,7 @@ static int end_turn_early(struct co_loop *loop, struct list *first)
 	return -1;
 }
 
+/* BEGIN SOLUTION */
 /* Run everything that is ready now, once. What becomes ready meanwhile waits
  * for the next turn: else two coroutines that wake each other would keep
  * timers and descriptors from ever being looked at. */
@@ -102,6 +103,7 @@ static int wait_for_anyone(struct co_loop *loop, int64_t at_most_ns)
 	loop->stats.syscalls++;
 	return 1;
 }
+/* END SOLUTION */
 
 /* The callback is the program's: outside of the library. */
 static int call_back(struct co_loop *loop, co_loop_fn *fn, void *arg)
@@ -182,6 +184,7 @@ static int turn_on_main(struct co_loop *loop, struct co *me)
 	return looked < 0 ? -1 : 0;
 }
 
+/* BEGIN SOLUTION */
 static int queue_up(struct co_loop *loop, struct co *me, void *blocked_at)
 {
 	make_ready(loop, me);
@@ -190,6 +193,7 @@ static int queue_up(struct co_loop *loop, struct co *me, void *blocked_at)
 	list_remove(&me->queue); /* I1: it has not gone */
 	return -1;
 }
+/* END SOLUTION */
 
 CALLED_FROM_OUTSIDE int co_reschedule(void)
 {
@@ -207,6 +211,7 @@ CALLED_FROM_OUTSIDE int co_reschedule(void)
 	return CO_INSIDE(loop->env, queue_up(loop, me, __builtin_return_address(0)));
 }
 
+/* BEGIN SOLUTION */
 /* There is nobody to go back to: main's waiting is running the loop. */
 static int park_main(struct co_loop *loop, struct co *me)
 {
@@ -262,6 +267,7 @@ void co_wake(struct co *co)
 	co_set_state(co, CO_READY);
 	make_ready(thread_loop, co);
 }
+/* END SOLUTION */
 
 bool co_may_wait(void)
 {

@@ -106,6 +106,7 @@ static int make_room(struct member *m, size_t len)
 	return 0;
 }
 
+/* BEGIN SOLUTION */
 /* Copy the resident @m out. Errors: ENOMEM, and nothing has changed. */
 static int save(struct member *m)
 {
@@ -155,6 +156,7 @@ static int bring(struct co_exec *from, struct co_exec *to)
 	m->shared->copier.link = &to->ctx;
 	return 0;
 }
+/* END SOLUTION */
 
 /* Does one who has resumed the running one, directly or not, have @m's slot? It will be
  * gone back to. O(depth of resumes) */
@@ -186,6 +188,7 @@ static void go(struct co_exec *from, struct co_exec *to)
 	co_swap_arrived(from);
 }
 
+/* BEGIN SOLUTION */
 /* The copier: an execution that nobody has resumed and that never ends. */
 static void copy_for_others(void *arg)
 {
@@ -212,6 +215,7 @@ static int hop(struct sharestack *shared, struct co_exec *from, struct co_exec *
 	shared->copy_error = 0;
 	return error ? co_fail(error) : 0;
 }
+/* END SOLUTION */
 
 /* Does @from, who runs, stand on the bytes of @slot? */
 static bool stands_on(const struct co_exec *from, const struct slot *slot)
@@ -258,6 +262,7 @@ static void leave_slot(struct member *m)
 	m->stack.save_len = 0;
 }
 
+/* BEGIN SOLUTION */
 static int enter(struct co_exec *from, struct co_exec *to)
 {
 	struct member *m = member_of(to->stack);
@@ -280,6 +285,7 @@ static int enter(struct co_exec *from, struct co_exec *to)
 	go(from, to);
 	return 0;
 }
+/* END SOLUTION */
 
 /* --- members ------------------------------------------------------------------------ */
 

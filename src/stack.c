@@ -50,6 +50,7 @@ static struct size_class *class_of(const struct private_stack *p)
 	return container_of(p->slabs, struct size_class, slabs);
 }
 
+/* BEGIN SOLUTION */
 static struct private_stack *pool_take(struct size_class *c)
 {
 	struct list *warmest = list_pop(&c->pool);
@@ -82,6 +83,7 @@ static void private_put(struct co_stack *stack)
 		pool_evict(c); /* I4 */
 	errno = saved_errno;
 }
+/* END SOLUTION */
 
 static void private_forget(struct co_stack *stack)
 {
@@ -116,6 +118,7 @@ size_t co_stack_min(void)
 	return min > signal_frame + 8 * 1024 ? min : signal_frame + 8 * 1024;
 }
 
+/* BEGIN SOLUTION */
 struct co_stack *co_stack_get(size_t size)
 {
 	size_t page = page_size();
@@ -141,6 +144,7 @@ struct co_stack *co_stack_get(size_t size)
 	private_forget(&p->stack);
 	return &p->stack;
 }
+/* END SOLUTION */
 
 void co_stack_set_wipe(void (*new_wipe)(struct co_stack *stack))
 {

@@ -55,7 +55,8 @@ struct co_timer_kind {
 	/* When the loop must look again: never later than the earliest timer may
 	 * fire, and earlier only if the kind does not know. CO_NEVER: there is none. */
 	int64_t (*next)(struct co_timers *set);
-	/* Take one off that is due at @now; NULL: none (any more). */
+	/* Take one off that is due at @now: the earliest, of several at once the one that
+	 * came first (the wheel: any of the same millisecond). NULL: none (any more). */
 	struct co_timer *(*take_due)(struct co_timers *set, int64_t now);
 	/* A descriptor that becomes readable at @at_ns; -1: errno. NULL: this kind
 	 * lets whoever sleeps do it with a timeout. */
@@ -65,7 +66,7 @@ struct co_timer_kind {
 /* The first member of each kind's set. */
 struct co_timers {
 	const struct co_timer_kind *kind;
-	size_t n; /* timers in it */
+	size_t n; /* timers in it: timer.c counts them, no kind does */
 };
 
 extern const struct co_timer_kind co_timer_heap, co_timer_wheel, co_timer_timerfd;

@@ -51,6 +51,7 @@ static bool is_earlier(const struct co_timer *a, const struct co_timer *b)
 	return a->in_heap.order < b->in_heap.order;
 }
 
+/* BEGIN SOLUTION */
 /* One tree of two: the later root becomes the first child of the earlier. */
 static struct co_timer *meld(struct co_timer *a, struct co_timer *b)
 {
@@ -139,6 +140,7 @@ static struct co_timer *heap_take_due(struct co_timers *set, int64_t now)
 	heap_remove(set, first);
 	return first;
 }
+/* END SOLUTION */
 
 const struct co_timer_kind co_timer_heap = {
 	.name = "heap",

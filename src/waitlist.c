@@ -13,6 +13,7 @@
 #include "assert.h"
 #include "park.h"
 
+/* BEGIN SOLUTION */
 static void time_is_over(struct co_timer *timer)
 {
 	struct co_waiting *w = container_of(timer, struct co_waiting, timer);
@@ -78,6 +79,7 @@ struct co_waiting *co_waitlist_call(struct list *line)
 	co_wake(w->co);
 	return w;
 }
+/* END SOLUTION */
 
 bool co_waitlist_is_over(int64_t at_ns)
 {
