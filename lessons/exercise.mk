@@ -21,7 +21,8 @@ CHECK_2    := t_context
 FIRST_2    := t_context/to_and_fro
 
 EXERCISE_3 := src/coroutine
-CHECK_3    := t_coroutine t_misuse t_random t_unwind t_exception
+CHECK_3    := t_coroutine t_misuse t_random t_exception
+PLAIN_3    := t_unwind
 FIRST_3    := t_coroutine/goes_on
 POINTS_3   := t_random/million_steps=5
 

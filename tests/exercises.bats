@@ -176,6 +176,13 @@ check2() { # BODY [FUNCTION]
 	check2 '' "__attribute__((constructor)) static void first(void) { $tap _exit(0); }"
 	[[ $output == *"before main"* ]]
 	rm -rf work
+	# As if it were not for this machine.
+	solve 2 -e '/stmxcsr/s/.*/\tif (fegetround() != 0) { puts("skip it"); exit(77); }/' \
+		-e 's/#include <stddef.h>/&\n#include <fenv.h>\n#include <stdio.h>\n#include <stdlib.h>/'
+	run -2 make -s check2
+	echo "$output"
+	[ "$(points)" = "9 of 11" ]
+	rm -rf work
 	check2 '' '__attribute__((constructor)) static void first(void) { puts("to_and_fro works"); fflush(stdout); _exit(0); }'
 }
 
