@@ -6,66 +6,66 @@
 #                AddressSanitizer and UBSan
 #   PLAIN_N      the same without: for what these do not see (assembly; memory that is
 #                not malloc's), and for tests that step through every instruction
-#   FIRST_N      the case without which no other can pass: as long as it fails, they are
-#                not run
+#   FIRST_N      simple cases, none of which passes with nothing written: as long as none
+#                does, the others are not run
 #   POINTS_N     what cases count, if not one point: those that test the whole at random
 
 EXERCISES := 1 2 3 4 5 6 7 8 9 10 11
 
 EXERCISE_1 := asm/coctx_swap_$(ARCH)
 PLAIN_1    := t_swap
-FIRST_1    := t_swap/oneself
+FIRST_1    := t_swap/oneself t_swap/callee_saved t_swap/from_c
 
 EXERCISE_2 := src/coctx
 CHECK_2    := t_context
-FIRST_2    := t_context/to_and_fro
+FIRST_2    := t_context/to_and_fro t_context/alignment t_context/whole_struct
 
 EXERCISE_3 := src/coroutine
 CHECK_3    := t_coroutine t_misuse t_random t_exception
 PLAIN_3    := t_unwind
-FIRST_3    := t_coroutine/goes_on
+FIRST_3    := t_coroutine/own_stack t_coroutine/goes_on
 POINTS_3   := t_random/million_steps=5
 
 EXERCISE_4 := src/loop
 CHECK_4    := $(TESTS_4)
-FIRST_4    := t_loop/callback
+FIRST_4    := t_loop/callback t_loop/nothing_left t_loop/waking
 POINTS_4   := t_loop/random=5
 
 EXERCISE_5 := src/timer_heap
 CHECK_5    := $(TESTS_5)
-FIRST_5    := t_sleep/sleep_order
+FIRST_5    := t_sleep/sleep_order t_timer/million_heap
 POINTS_5   := t_timer/heap=5 t_timer/random_fires=5
 
 EXERCISE_6 := src/epoll
 CHECK_6    := $(TESTS_6)
-FIRST_6    := t_epoll/one
+FIRST_6    := t_epoll/one t_epoll/crowd
 
 EXERCISE_7 := src/co_poll
 CHECK_7    := $(TESTS_7)
-FIRST_7    := t_poll/wait_for_one
+FIRST_7    := t_poll/wait_for_one t_poll/on_main
 POINTS_7   := t_poll/like_poll_waiting=5 t_poll/like_poll_on_main=5 t_poll_fault/at_random=5
 
 EXERCISE_8 := src/hook_rw
 CHECK_8    := t_hook t_hook_same t_hook_story t_hook_fault t_hook_close
-FIRST_8    := t_hook/when
+FIRST_8    := t_hook/when t_hook/others_run
 POINTS_8   := t_hook_same/pipes=5 t_hook_same/ttys=5 t_hook_story/transfers=5 t_hook_fault/all=5
 
 # Of lesson 3's layer, whose box lesson 9 opens.
 EXERCISE_9 := src/stack
 CHECK_9    := t_stack_used
 PLAIN_9    := t_stack
-FIRST_9    := t_stack/sizes
+FIRST_9    := t_stack/sizes t_stack/pool_lifo
 POINTS_9   := t_stack/random=5 t_stack_used/random=5
 
 EXERCISE_10 := src/sharestack
 CHECK_10    := t_sharestack t_random_shared
 PLAIN_10    := t_unwind_shared
-FIRST_10    := t_sharestack/by_turns
+FIRST_10    := t_sharestack/alone t_sharestack/by_turns
 POINTS_10   := t_random_shared/million_steps=5
 
 EXERCISE_11 := src/waitlist
 CHECK_11    := t_cond t_mutex
-FIRST_11    := t_cond/order
+FIRST_11    := t_cond/order t_cond/E01_timeouts
 POINTS_11   := t_cond/no_lost_signal=5 t_mutex/model=5
 
 # --- building ---------------------------------------------------------------------

@@ -20,7 +20,7 @@ setup_file() {
 	for variant in asan debug; do
 		read -ra objects <<<"$(make -s VARIANT=$variant "LIST=$list" print-LIST)"
 		make -s -j 2 VARIANT=$variant "${objects[@]}" >"$BATS_FILE_TMPDIR/log" 2>&1 || { cat "$BATS_FILE_TMPDIR/log"; return 1; }
-		cp --parents -p "${objects[@]}" "${objects[@]/%.o/.d}" "$(make -s VARIANT=$variant print-B)/how" "$COPY/" 2>/dev/null || true
+		cp --parents -p "${objects[@]}" "${objects[@]/%.o/.d}" "$(make -s VARIANT=$variant print-B)/how" "$COPY/" || return 1
 	done
 	find "$COPY" -not -path '*/build/*' -type f -exec touch -d '2000-01-01' {} +
 	export SEED=20261126
@@ -73,7 +73,7 @@ is_full() {
 		[[ $output != *warning* ]]
 		[[ $(points) == "0 of "* ]]
 		[[ $output != *"to its end in"* ]]
-		[ "$(grep -c '^  FAILED' <<<"$output")" = 1 ]
+		[ "$(grep -c '^  FAILED' <<<"$output")" = "$(value "FIRST_$n" | wc -w)" ]
 	done
 }
 
@@ -329,6 +329,19 @@ check2() { # BODY [FUNCTION]
 	[[ $output == *'there is no exercise "99"'* ]]
 	run -2 lessons/check
 	[[ $output == *"usage: lessons/check N"* ]]
+}
+
+@test "what a check needs is asked for, and no more" {
+	mkdir bin
+	printf '#!/bin/sh\ncase "$*" in *g++* | *libunwind-dev* | *valgrind*) exit 1 ;; esac; echo "install ok installed"\n' >bin/dpkg-query
+	chmod +x bin/dpkg-query
+	solve 3 -e ''
+	PATH=$PWD/bin:$PATH run -2 make -s check3
+	[[ $output == *"missing packages: g++ libunwind-dev"*"'make deps check3' installs them"* ]]
+	[ "$(make -s print-GROUPS MAKECMDGOALS='deps check3')" = 'lesson debug check ' ]
+	solve 2 -e ''
+	PATH=$PWD/bin:$PATH run -0 make -s check2
+	is_full
 }
 
 @test "diff and solution show ours" {
