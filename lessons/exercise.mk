@@ -14,7 +14,7 @@ EXERCISES := 1 2 3 4 5 6 7 8 9 10 11
 
 EXERCISE_1 := asm/coctx_swap_$(ARCH)
 PLAIN_1    := t_swap
-FIRST_1    := t_swap/oneself t_swap/callee_saved t_swap/from_c
+FIRST_1    := t_swap/oneself t_swap/callee_saved t_swap/writes t_swap/from_c
 
 EXERCISE_2 := src/coctx
 CHECK_2    := t_context
@@ -33,7 +33,7 @@ POINTS_4   := t_loop/random=5
 
 EXERCISE_5 := src/timer_heap
 CHECK_5    := $(TESTS_5)
-FIRST_5    := t_sleep/sleep_order t_timer/million_heap
+FIRST_5    := t_sleep/sleep_far t_sleep/sleep_order t_timer/million_heap
 POINTS_5   := t_timer/heap=5 t_timer/random_fires=5
 
 EXERCISE_6 := src/epoll
