@@ -354,7 +354,12 @@ print \$co(77)"
 		    walks += 1
 		    return collect(*args, **more)
 		sys.modules["costep.frames"]._collect = walked
+		start = time.process_time()
+		last = gdb.execute("bt -1", to_string=True).split("\n")[0]
+		plain, start = time.process_time() - start, time.process_time()
 		lines = gdb.execute("co-bt", to_string=True).rstrip().split("\n")
+		by_walks = time.process_time() - start
+		print("bt -1 ends in main: %s; %s" % (" in main (" in last, "quick" if plain < 5 * by_walks else "%.2f s, co-bt %.2f" % (plain, by_walks)))
 		print("co-bt: %d walks, %d seams, ends in %s" % (walks, sum(l.startswith("---") for l in lines), lines[-1].split()[1]))
 	EOT
 	out=$(printf '%s\n' 'break stop_here' run "source $BATS_TEST_TMPDIR/time.py" |
@@ -363,6 +368,7 @@ print \$co(77)"
 	grep -q '^10003 lines, in time$' <<<"$out"
 	grep -qx 'few reads' <<<"$out"
 	grep -qx 'tree: 10003 lines' <<<"$out"      # deeper than Python's recursion may go
+	grep -qx 'bt -1 ends in main: True; quick' <<<"$out"    # GDB alone: each seam by a few frames, not by all above
 	grep -qx 'co-bt: 1501 walks, 1500 seams, ends in main' <<<"$out"
 }
 
