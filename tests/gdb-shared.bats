@@ -257,7 +257,7 @@ look() { printf '%s\n' co-list 'co-bt alice' 'co-bt bob' co-bt 'co-stack alice' 
 	cp "$demo" "$BATS_TEST_TMPDIR/dynamic"
 	strip "$BATS_TEST_TMPDIR/dynamic"
 	build gcc -O0 -s
-	commands=$(printf '%s\n' "break abort" run co-list 'co-bt 1' co-bt 'co-stack 1')
+	commands=$(printf '%s\n' "break abort" run co-list 'co-bt 1' co-bt 'co-stack 1' 'co 1' bt)
 	# Only debug information knows of what is inlined.
 	expected=$(debug --args "$demo" "in bob" <<<"$commands" | grep -v alice_inlined)
 	for program in "$BATS_TEST_TMPDIR/dynamic" "$BATS_FILE_TMPDIR/shared-gcc-O0-s"; do
@@ -271,5 +271,8 @@ look() { printf '%s\n' co-list 'co-bt alice' 'co-bt bob' co-bt 'co-stack alice' 
 		answer co-list <<<"$out" | grep -qE ' 1  alice +suspended .* copied out, [0-9]+ bytes '
 		answer co-bt <<<"$out" | grep -q '"dave", resumed by 3 "carol"; these bytes are copied out'
 		answer 'co-stack 1' <<<"$out" | head -1 | grep -q 'copied out ('
+		answer bt <<<"$out" | grep -qE '^#1 .* in [^ ]+ \('
+		run ! grep -F ' in  ()' <(answer bt <<<"$out")
 	done
+	answer bt <<<"$out" | grep -q ' in ?? ()$' # no symbols at all
 }

@@ -53,7 +53,14 @@ class _Shown:
 
 class _Readable(FrameDecorator):
     """GDB's own bt shows an error in place of a variable that cannot be read (of a frame
-    that has run into the guard, say). With a frame filter it would print an exception."""
+    that has run into the guard, say). With a frame filter it would print an exception; and
+    nothing at all for a function without a name, which is ?? else."""
+
+    def function(self):
+        found = super().function()      # an address, if the debug information does not know it
+        if not isinstance(found, int):
+            return found
+        return self.inferior_frame().name() or "??"
 
     def function(self):
         frame = self.inferior_frame()
