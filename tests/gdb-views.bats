@@ -235,6 +235,11 @@ each() { # function: of every program
 		assert [d["command"] for d in docs] == ["co-list", "co-tree", "co-bt", "co-bt", "co-check", "co-timers", "co-fds", "co-regs"]
 		assert all(d["costep"] == 1 for d in docs)
 		cos = {c["id"]: c for c in docs[0]["threads"][0]["coroutines"]}
+		def numbers(value):
+		    if isinstance(value, (dict, list)):
+		        return [n for item in (value.values() if isinstance(value, dict) else value) for n in numbers(item)]
+		    return [value] if isinstance(value, int) else []
+		assert max(numbers(docs[0])) < 1 << 32, "an address is a text"
 		assert (cos[2]["name"], cos[2]["state"], cos[2]["resumed_by"], cos[2]["thread"]) == ("bob", "running", 4, 1)
 		assert cos[1]["stack"]["save_len"] > 0 and cos[1]["where"].startswith("yield_here gdb_shared.c:")
 		assert [c["id"] for c in docs[1]["threads"][0]["chain"]] == [0, 3, 4, 2]

@@ -13,7 +13,7 @@ FORMAT = 1
 
 # Fields that are addresses.
 _ADDRESSES = {"address", "link", "link_at", "resumer", "env", "fn", "created_at", "blocked_at", "lo", "hi",
-              "save_buffer", "running", "pc", "rsp", "rbp", "at"}
+              "stack_at", "save_buffer", "running", "pc", "rsp", "rbp", "at"}
 
 
 def document(command, **content):
