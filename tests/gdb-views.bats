@@ -196,6 +196,11 @@ each() { # function: of every program
 	grep -q '^BAD  *copied out: save_len is hi - rsp' <<<"$output"
 	grep -q '1 "alice": 8 bytes are copied out, but hi - rsp is' <<<"$output"
 	grep -q 'co-check: 1 of 11 checks are BAD' <<<"$output"
+	run -1 gdb -nx -q -batch -iex "set auto-load python-scripts off" -ex "source gdb/costep-gdb.py" \
+		-ex "break stop_here if why[3] == 'm'" -ex run \
+		-ex 'set var $co(1)->exec.ctx.rsp = $co(1)->exec.stack->lo - 64' -ex co-check "$demo"
+	echo "$output"
+	grep -qE '^ +1 "alice": a stack overflow: rsp is 64 bytes below it, in the guard$' <<<"$output"
 }
 
 @test "co-timers and co-fds: all kinds of timers, a core, a stripped program" {

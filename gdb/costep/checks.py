@@ -148,8 +148,13 @@ def _rsp(expect, snapshot, reader):
             continue
         stray = any(env.address == co.env and env.is_stray for env in snapshot.envs)
         rsp = co.registers["rsp"]
-        expect(co.stack.lo <= rsp <= co.stack.hi or co.cpu and stray, co.env, "%s: rsp is %#x, not in %#x-%#x" % (
-            co.label, rsp, co.stack.lo, co.stack.hi))
+        expect(co.stack.lo <= rsp <= co.stack.hi or co.cpu and stray, co.env, "%s: %s" % (co.label, _off(co.stack, rsp)))
+
+
+def _off(stack, rsp):
+    if stack.lo - stack.guard_len <= rsp < stack.lo:
+        return "a stack overflow: rsp is %d bytes below it, in the guard" % (stack.lo - rsp)
+    return "rsp is %#x, not in %#x-%#x" % (rsp, stack.lo, stack.hi)
 
 
 def _save_len(expect, snapshot, reader):
