@@ -406,7 +406,7 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	grep -q '= "main"' <<<"$out"
 	grep -qx '3    switch from any to 2, 1 time' <<<"$out"
 	grep -q '^coroutine 1 "alice" has ended, back to 0 "main"$' <<<"$out"
-	grep -qx 'co-catch: co-catch switch \[FROM \[TO\]\], co-catch create, or co-catch exit \[ID\]' <<<"$out"
+	grep -qx 'co-catch: the events are: switch \[FROM \[TO\]\], create, exit \[ID\]' <<<"$out"
 	grep -q 'exited normally' <<<"$out"
 }
 

@@ -234,7 +234,7 @@ Example: (gdb) co-catch switch any bob"""
         kind, whom = words[0], [Whom(word) for word in words[1:]]
         most = {"switch": 2, "create": 0, "exit": 1}.get(kind)
         if most is None or len(whom) > most:
-            raise commands.Usage("co-catch switch [FROM [TO]], co-catch create, or co-catch exit [ID]")
+            raise commands.Usage("the events are: switch [FROM [TO]], create, exit [ID]")
         if kind == "create":
             CatchCreate()
             return []
