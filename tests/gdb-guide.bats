@@ -105,6 +105,9 @@ teardown() {
 	# wandered off; and back, with the numbers that gdb.txt has
 	keys continue Enter
 	keys 'delete' Enter
+	keys continue Enter
+	sees 'exited normally\]$'
+	sees '^The program has ended; this step was not done\. co-guide 4 begins it anew\.$'
 	keys 'co-guide 5' Enter
 	sees '^--- 5 of 11: Into another one'
 	keys 'info breakpoints' Enter

@@ -48,6 +48,7 @@ Example: (gdb) co-guide 4"""
         self.steps = read(file)
         self.at, self.n_done = 0, 0                 # the step; how many of its commands were typed
         self.typed, self.n_stops, self.n_stops_then = typed_last(), 0, 0
+        self.has_ended = False                      # the program, and nothing was said of it
         try:
             gdb.execute("alias g = co-guide")
             self.short = "g"
@@ -55,9 +56,13 @@ Example: (gdb) co-guide 4"""
             self.short = "co-guide"
         gdb.events.before_prompt.connect(self._notice)
         gdb.events.stop.connect(self._count_stop)
+        gdb.events.exited.connect(self._note_end)
 
     def _count_stop(self, _event):
         self.n_stops += 1
+
+    def _note_end(self, _event):
+        self.has_ended = True
 
     @property
     def step(self):
@@ -116,6 +121,10 @@ Example: (gdb) co-guide 4"""
         if is_new and self.n_done < len(self.step.commands):
             if in_full(self.typed[1]) == in_full(self.step.commands[self.n_done][0]):
                 self._go_on()
+        if self.has_ended and not any(inferior.pid for inferior in gdb.inferiors()):
+            self.has_ended = False
+            if self.n_done < len(self.step.commands):
+                gdb.write("The program has ended; this step was not done. co-guide %d begins it anew.\n" % (self.at + 1))
 
     def replay(self, at):
         """Do what comes before step `at`."""
