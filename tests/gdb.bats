@@ -45,6 +45,15 @@ in_dave() { # commands that stop in dave: main -> carol -> dave
 	done
 }
 
+@test "help is no wider than a terminal" {
+	commands=$(debug <<<"co-help" | answer co-help | grep -oE '^  co[a-z-]*' | grep -vxE '  co-(list|regs|bt|stack)')
+	[ "$(wc -l <<<"$commands")" -ge 16 ]
+	# shellcheck disable=SC2086 # words on purpose
+	out=$({ printf 'help %s\n' $commands; printf 'help function %s\n' co co_reg co_is co_self; } | debug)
+	echo "$out"
+	run ! grep -E '.{80}' <<<"$out"
+}
+
 @test "without a program, before run, and in a program of others, one line says what to do" {
 	out=$(printf '%s\n' co-list co-regs 'co-bt 2' co-stack 'print $co(1)' | debug)
 	echo "$out"

@@ -60,7 +60,8 @@ def is_copier():
 class CoIs(gdb.Function):
     """$co_is(ID | NAME): does the selected thread run that coroutine? 1 or 0.
 
-For conditions: it reads little, and says 0 where there are no coroutines (yet).
+For conditions: it reads little, and says 0 where there are no coroutines
+(yet).
 
 Example: (gdb) break worker if $co_is(2)"""
 
@@ -85,9 +86,9 @@ class CoBreak(commands.Command):
 
 Usage: co-break LOC -co ID [if COND]
 
-GDB's break, with the condition $co_is(ID) in front of yours: info breakpoints shows it,
-delete, disable, condition, commands work as ever. ID may be a name, LOC what break
-takes (nothing: here). The coroutine need not exist yet.
+GDB's break, with the condition $co_is(ID) in front of yours: info breakpoints
+shows it, delete, disable, condition, commands work as ever. ID may be a name,
+LOC what break takes (nothing: here). The coroutine need not exist yet.
 
 Example: (gdb) co-break worker -co 2 if n > 5"""
 
@@ -219,9 +220,9 @@ Usage: co-catch EVENT [ID ...]
   create              co_create is called
   exit [ID]           the function of a coroutine has returned
 
-A switch stops where it begins, still on the stack of the one who leaves: co-switch
-shows the rest. These are breakpoints with numbers: info breakpoints, delete, disable.
-co-catch alone lists them.
+A switch stops where it begins, still on the stack of the one who leaves:
+co-switch shows the rest. These are breakpoints with numbers: info breakpoints,
+delete, disable. co-catch alone lists them.
 
 Example: (gdb) co-catch switch any bob"""
 

@@ -48,7 +48,8 @@ Example: (gdb) print $co(2)->state"""
 class CoReg(gdb.Function):
     """$co_reg(ID, "rsp"): a register that the coroutine goes on with, as a number.
 
-Of one on a processor, the processor's. ID may be a name, or a context's, in quotes.
+Of one on a processor, the processor's. ID may be a name, or a context's, in
+quotes.
 
 Example: (gdb) x/8gx $co_reg(2, "rsp")"""
 

@@ -33,9 +33,11 @@ class CoGuide(gdb.Command):
 
 Usage: co-guide [N | show | list]
 
-The session goes on by itself when you type its commands; others do not matter to it.
+The session goes on by itself when you type its commands; others do not matter
+to it.
 
-  N     begin step N anew: GDB and the program start again, what comes before is done
+  N     begin step N anew: GDB and the program start again, what comes before
+        is done
   show  show the question once more
   list  list the steps
 

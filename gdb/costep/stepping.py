@@ -54,10 +54,11 @@ class CoNext(Running):
 
 Usage: co-next [N]
 
-As GDB's next. But next may come out in another coroutine: on a shared stack two have
-the same stack pointer at the same line. co-next waits for the one that it was started
-in, however long others run meanwhile. Breakpoints and signals stop as ever. At the
-end of the coroutine it goes on to where its resumer does. With N, N times.
+As GDB's next. But next may come out in another coroutine: on a shared stack
+two have the same stack pointer at the same line. co-next waits for the one
+that it was started in, however long others run meanwhile. Breakpoints and
+signals stop as ever. At the end of the coroutine it goes on to where its
+resumer does. With N, N times.
 
 Example: (gdb) co-next"""
 
@@ -91,10 +92,11 @@ class CoFinish(Running):
 
 Usage: co-finish [N]
 
-As GDB's finish. But another coroutine on the same shared stack, in the same function,
-does not end it. With N, until the Nth frame from there returns: co-finish 2 is up,
-and then co-finish. At the end of a coroutine it goes on to where its resumer does.
-After co ID: until that one has been resumed, and the frame returns.
+As GDB's finish. But another coroutine on the same shared stack, in the same
+function, does not end it. With N, until the Nth frame from there returns:
+co-finish 2 is up, and then co-finish. At the end of a coroutine it goes on to
+where its resumer does. After co ID: until that one has been resumed, and the
+frame returns.
 
 Example: (gdb) co-finish"""
 

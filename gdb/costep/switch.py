@@ -15,12 +15,13 @@ class CoSwitch(stepping.Running):
 
 Usage: co-switch [N] [-json]
 
-Runs on to coctx_swap, then by stepi through it: address, instruction, the register
-or the word of memory that it moved, its old and its new value, and what that is (below
-100 columns, only -> and the new one, if that means something; = is: as before). A line
-marks where rsp changes hands. Ends in the one who was switched to; if the stack
-must be copied first, by the copier, that is part of it. With N, N switches. -json: a
-list with {"from", "to", "copied", "steps"} for each switch; "steps" as swapsteps.Step.
+Runs on to coctx_swap, then by stepi through it: address, instruction, the
+register or the word of memory that it moved, its old and its new value, and
+what that is (below 100 columns, only -> and the new one, if that means
+something; = is: as before). A line marks where rsp changes hands. Ends in the
+one who was switched to; if the stack must be copied first, by the copier, that
+is part of it. With N, N switches. -json: a list with {"from", "to", "copied",
+"steps"} for each switch; "steps" as swapsteps.Step.
 
 Example: (gdb) co-switch"""
 

@@ -19,11 +19,12 @@ class CoSelect(commands.Command):
 
 Usage: co ID | NAME | off
 
-It stays selected until the program goes on (step and next go on where the thread
-stands), or until co off. One on a processor needs no more than its thread. GDB numbers
-its frames from #1: #0 is the thread itself, which bt does not show, but for
-bt -no-filters. If its stack is copied out, memory is read as the coroutine will find it:
-from its save_buffer. (To write there would change the bytes of whoever is in the slot.)
+It stays selected until the program goes on (step and next go on where the
+thread stands), or until co off. One on a processor needs no more than its
+thread. GDB numbers its frames from #1: #0 is the thread itself, which bt does
+not show, but for bt -no-filters. If its stack is copied out, memory is read as
+the coroutine will find it: from its save_buffer. (To write there would change
+the bytes of whoever is in the slot.)
 
 Example: (gdb) co 2"""
 
@@ -79,7 +80,8 @@ class CoApply(commands.Command):
 
 Usage: co-apply ID | NAME | all COMMAND
 
-What was selected is selected again afterwards. One that has no frames is named.
+What was selected is selected again afterwards. One that has no frames is
+named.
 
 Example: (gdb) co-apply all bt 3"""
 

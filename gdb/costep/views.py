@@ -18,11 +18,12 @@ class CoTree(commands.Command):
 
 Usage: co-tree [-json]
 
-From main down: each has been resumed by the one above it, and * is on the processor.
-Then those that nobody has resumed. Resumers that lead in a circle are damage, and
-reported as such.
--json: "threads": [{"number", "lwp", "note", "chain": [{"depth", "id"}], "others": [id],
-"strays": [id], "circles": [[id]]}], "problems". See help co-list.
+From main down: each has been resumed by the one above it, and * is on the
+processor. Then those that nobody has resumed. Resumers that lead in a circle
+are damage, and reported as such.
+-json: "threads": [{"number", "lwp", "note", "chain": [{"depth", "id"}],
+"others": [id], "strays": [id], "circles": [[id]]}], "problems". See help
+co-list.
 
 Example: (gdb) co-tree"""
 
@@ -50,10 +51,11 @@ class CoSavebuf(commands.Command):
 
 Usage: co-savebuf ID | NAME [-diff] [-words N]
 
-Eight bytes to a line, the stack pointer's first, at the addresses that they have on
-the stack. A byte of the slot that is another one than was saved has a * behind it. In
-the column "whose": who is in the slot now; below that one's stack pointer, bytes are left
-over from anybody. -diff: only lines that differ. At most N lines, 64 unless told.
+Eight bytes to a line, the stack pointer's first, at the addresses that they
+have on the stack. A byte of the slot that is another one than was saved has
+a * behind it. In the column "whose": who is in the slot now; below that one's
+stack pointer, bytes are left over from anybody. -diff: only lines that differ.
+At most N lines, 64 unless told.
 
 Example: (gdb) co-savebuf 1 -diff"""
 
@@ -92,9 +94,11 @@ Usage: co-check [-json]
   ok     holds; in brackets, how often it was looked at
   BAD    does not; the lines below say where
   maybe  does not, but the thread is in the middle of a call of the library
-If anything is BAD, the command fails: gdb -batch -ex co-check then ends with status 1.
+If anything is BAD, the command fails: gdb -batch -ex co-check then ends with
+status 1.
 $co_check is how many are, as in: -ex co-check -ex 'quit $co_check'.
--json: "checks": [{"name", "verdict", "n", "problems"}], "bad". See help co-list.
+-json: "checks": [{"name", "verdict", "n", "problems"}], "bad". See help
+co-list.
 
 Example: (gdb) co-check"""
 
@@ -157,10 +161,10 @@ class CoTimers(_Waits):
 Usage: co-timers [-json]
 
   until     on the clock of co_now_ns(): CLOCK_MONOTONIC, in seconds
-  from now  while the program stands, time goes on: of a core it is not known, nor of one
-            on another machine
-It is found by what each coroutine waits in, whatever kind the thread's timers are (heap,
-wheel, timerfd). That needs the library's debug information.
+  from now  while the program stands, time goes on: of a core it is not known,
+            nor of one on another machine
+It is found by what each coroutine waits in, whatever kind the thread's timers
+are (heap, wheel, timerfd). That needs the library's debug information.
 -json: "timers": [{"id", "at_ns", "kind"}], "now_ns". See help co-list.
 
 Example: (gdb) co-timers"""
@@ -235,10 +239,11 @@ Usage: co-fds [-json]
   wants  events as poll(2) has them: IN, OUT, PRI, ...
   told   what has happened since; its coroutine is ready, but has not run yet
   file   what the number means, if the program runs on this machine
-Found by what each coroutine waits in, and by the thread's records of descriptors. That needs
-the library's debug information.
+Found by what each coroutine waits in, and by the thread's records of
+descriptors. That needs the library's debug information.
 Without coroutine: a function of the library's is called (as for co_remote).
--json: "fds": [{"id" (null: none), "fd", "events", "told", "is_waiting"}]. See help co-list.
+-json: "fds": [{"id" (null: none), "fd", "events", "told", "is_waiting"}]. See
+help co-list.
 
 Example: (gdb) co-fds"""
 

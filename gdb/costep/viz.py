@@ -18,9 +18,9 @@ class CoViz(commands.Command):
 
 Usage: co-viz [FILE]
 
-Writes a trace of one state, of the selected thread and its coroutines, and opens it in
-coviz (build/coviz beside this package, or one in PATH; q comes back). With FILE, or
-where there is no terminal, it only writes.
+Writes a trace of one state, of the selected thread and its coroutines, and
+opens it in coviz (build/coviz beside this package, or one in PATH; q comes
+back). With FILE, or where there is no terminal, it only writes.
 
 Example: (gdb) co-viz stop.cot"""
 
