@@ -120,7 +120,8 @@ each() { # function: of every program
 
 @test "co and co-apply: who has no frames, who runs, and all" {
 	out=$({ in_main; printf '%s\n' 'co carol' 'co frank' 'co nobody' 'co main' 'co alice' 'up 5' 'co-apply bob bt 7' frame \
-		'co-apply all bt 6' frame 'co-apply' 'co-apply all nonsense'; } | debug "$demo")
+		'co-apply all bt 6' frame 'co-apply' 'co-apply all nonsense' \
+		'co-apply all -s frame function bob_leaf' 'co-apply 1 3 4 bt 1' 'co-apply 1 -s' 'co-apply 1 3'; } | debug "$demo")
 	echo "$out"
 	no_fault "$out"
 	grep -qx 'co: 3 "carol" has not begun: it has no frames' <<<"$out"
@@ -133,6 +134,12 @@ each() { # function: of every program
 	answer 'co-apply all bt 6' <<<"$out" | grep -qx '(4 "dave" has not begun: it has no frames)'
 	grep -qx 'co-apply: wants a coroutine and a command, as in: co-apply all bt' <<<"$out"
 	[ "$(answer 'co-apply all nonsense' <<<"$out" | grep -c 'Undefined command')" -eq 3 ]
+	silent=$(answer 'co-apply all -s frame function bob_leaf' <<<"$out")
+	[ "$(grep '^coroutine' <<<"$silent")" = 'coroutine 2 "bob", suspended:' ]
+	grep -qE '^#.* bob_leaf \(' <<<"$silent"
+	[ "$(answer 'co-apply 1 3 4 bt 1' <<<"$out" | grep -oE '^coroutine [0-9]+|^\(4 "dave"' | xargs -d '\n')" = \
+		'coroutine 1 coroutine 3 coroutine 4 (4 "dave"' ]
+	[ "$(grep -c '^co-apply: wants a coroutine and a command' <<<"$out")" -eq 3 ]
 }
 
 @test "plain bt names the seams; -full, -no-filters and disable work" {

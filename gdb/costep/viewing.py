@@ -21,8 +21,9 @@ Usage: co ID | NAME | off
 
 It stays selected until the program goes on (step and next go on where the
 thread stands), or until co off. One on a processor needs no more than its
-thread. GDB numbers its frames from #1: #0 is the thread itself, which bt does
-not show, but for bt -no-filters. If its stack is copied out, memory is read as
+thread. GDB numbers its frames from #1 (from #2, if the thread is in an inlined
+function): #0 is the thread itself, which bt does not show, but for
+bt -no-filters. If its stack is copied out, memory is read as
 the coroutine will find it: from its save_buffer. (To write there would change
 the bytes of whoever is in the slot.)
 
@@ -78,53 +79,66 @@ def _show(title):
 class CoApply(commands.Command):
     """Run a GDB command in a coroutine, or in each that has frames.
 
-Usage: co-apply ID | NAME | all COMMAND
+Usage: co-apply ID ... | NAME | all [-s] COMMAND
 
 What was selected is selected again afterwards. One that has no frames is
-named.
+named. -s: who has none, or where the command fails, is left out.
 
-Example: (gdb) co-apply all bt 3"""
+Example: (gdb) co-apply all -s frame function worker"""
 
     name = "co-apply"
 
     def run(self, args):
-        match = re.match(r'\s*("[^"]*"|\S+)\s+(.*\S)', args)
-        if not match:
-            raise commands.Usage("wants a coroutine and a command, as in: co-apply all bt")
-        which, command = match.groups()
+        which, command, is_silent = self._parted(args)
         selection_hooks.define()
         s = commands.Session()
-        if which == "all":
+        if which == ["all"]:
             chosen = s.snapshot.all
             if not chosen:
                 raise commands.Usage("there are no coroutines")
         else:
-            chosen = [s.find(which)]
+            chosen = [s.find(word) for word in which]
             if isinstance(chosen[0], model.Context):
-                raise commands.Usage("%s is a context, not a coroutine" % which)
+                raise commands.Usage("%s is a context, not a coroutine" % which[0])
         # Written one by one: the user's command may write, too.
-        for i, co in enumerate(chosen):
-            gdb.write("%scoroutine %s, %s:\n" % ("\n" if i else "", co.label,
-                                                 "on the processor" if co.cpu else format.state(co)))
+        gap = ""
+        for co in chosen:
+            title = "%scoroutine %s, %s:\n" % (gap, co.label, "on the processor" if co.cpu else format.state(co))
             try:
-                self._one(s, co, command)
+                if is_silent:
+                    title += self._one(s, co, command, True)
+                gdb.write(title)
+                if not is_silent:
+                    self._one(s, co, command)
             except (gdb.error, unwind.Unwound) as error:
-                if which != "all":
+                if is_silent:
+                    continue
+                if len(which) == 1 and which != ["all"]:
                     raise
                 gdb.write("(%s)\n" % error)
+            gap = "\n"
         return []
 
     @staticmethod
-    def _one(s, co, command):
+    def _parted(args):
+        """(whom, COMMAND, is it -s?)"""
+        match = re.match(r'\s*((?:\d+\s+)*\d+(?=\s)|"[^"]*"|\S+)\s+(-s\s+)?(.*\S)', args)
+        if not match:
+            raise commands.Usage("wants a coroutine and a command, as in: co-apply all bt")
+        which, silent, command = match.groups()
+        return which.split() if which[0].isdigit() else [which], command, bool(silent)
+
+    @staticmethod
+    def _one(s, co, command, is_silent=False):
+        """What it has printed, if `is_silent`."""
         if co.cpu:
             with reader.keep_selection():
                 _its_thread(co)
                 gdb.newest_frame().select()
-                gdb.execute(command)
-            return
+                return gdb.execute(command, False, is_silent)
         with reader.keep_selection():
             with selection.only(s.reader, co):
-                gdb.execute(command)
+                return gdb.execute(command, False, is_silent)
 
 
 def register():
