@@ -23,7 +23,7 @@ class Types:
         symbol = gdb.lookup_global_symbol("co_resume")
         if symbol is None:
             raise waits.NoTypes("the program has no debug information of the library: only that tells where "
-                                "timers and descriptors are noted")
+                                "timers and descriptors are noted. symbol-file FILE takes it from a program that has it")
         kind = _lookup("struct co", symbol.symtab.static_block())
         if kind is None:
             raise waits.NoTypes("the library's debug information has no struct co")
