@@ -151,7 +151,7 @@ def registers(title, values, saved_at, names, is_live, is_new=False, width=WIDTH
     header = ("", "value", "goes to" if is_live else "saved at", "role", "what it is")
     if not saved_at:
         header, rows = (header[:2] + header[3:], [row[:2] + row[3:] for row in rows])
-    elif not is_live:   # the first one's is in the title
+    else:
         header, rows = without(2, header, rows, width)
     return [title] + table(header, rows, flexible=(len(header) - 1,), width=width)
 
