@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck disable=SC2016,SC2154,SC2317 # $co is GDB's; bats sets output; each calls one
-# co ID and co-apply, the seams in bt, co-tree, co-savebuf, co-check, co-timers, co-fds, -json,
-# printers, layout co, auto-load. What needs no GDB: fixtures/gdb_views_model.py.
+# co ID and co-apply, the seams in bt, co-tree, co-savebuf, co-check, co-timers, co-fds, co-waits,
+# -json, printers, layout co, auto-load. What needs no GDB: fixtures/gdb_views_model.py.
 
 setup_file() {
 	bats_require_minimum_version 1.5.0
@@ -234,6 +234,34 @@ each() { # function: of every program
 	echo "$out"
 	answer co-timers <<<"$out" | grep -q '^co-timers: the program has no debug information of the library'
 	answer co-tree <<<"$out" | grep -q '0 "main"'
+}
+
+@test "co-waits: who waits for what, who holds it, and a circle" {
+	gcc -g -D_GNU_SOURCE -Isrc tests/fixtures/gdb_waits.c build/libcostep.a -lpthread -ldl -o "$BATS_TEST_TMPDIR/waits"
+	out=$(printf '%s\n' 'break stop_here' run 'co-waits -json' continue co-waits 'set width 80' 'co-waits -json' \
+		'set var locks[2]->holder = 0' 'co-apply 1 co-waits' 'print locks[0]' 'print silent' | debug "$BATS_TEST_TMPDIR/waits")
+	echo "$out"
+	no_fault "$out"
+	answer co-waits <<<"$out" | sed -n 1p | grep -qE ': 8 wait$'
+	locks=$(answer 'print locks[0]' <<<"$out" | grep -oE '0x[0-9a-f]+')
+	silent=$(answer 'print silent' <<<"$out" | grep -oE '0x[0-9a-f]+')
+	[ "$(answer co-waits <<<"$out" | grep -E "guest|cy|deaf" | grep -v circle | tr -s ' ' | cut -d' ' -f2-9 | xargs -n 8 | sort)" = \
+		"$(printf '%s\n' "3 cy waiting a mutex $locks, held by" "4 guest waiting a mutex $locks, held by" "5 deaf waiting a condition $silent listens gdb_waits.c:36" | sort)" ]
+	answer co-waits <<<"$out" | grep -qE ' 6 +heard +ready +a condition 0x[0-9a-f]+, called +listens '
+	answer co-waits <<<"$out" | grep -qE ' 8 +poller +waiting +a poll: [0-9]+ IN +polls '
+	answer co-waits <<<"$out" | grep -qx 'a circle: 1 "ann" waits for 2 "bob" waits for 3 "cy" waits for 1 "ann"'
+	[ "$(grep -c 'a circle' <<<"$out")" -eq 1 ] # and no more when one of the mutexes is free
+	grep '^{' <<<"$out" >"$BATS_TEST_TMPDIR/json"
+	python3 - "$BATS_TEST_TMPDIR/json" <<-'EOT'
+		import json, sys
+		none, some = [json.loads(line)["waits"] for line in open(sys.argv[1])]
+		assert none == [], none
+		assert [(w["id"], w["kind"], w["holder"], w["circle"]) for w in some] == [
+		    (1, "a mutex", 2, [1, 2, 3]), (2, "a mutex", 3, [1, 2, 3]), (3, "a mutex", 1, [1, 2, 3]), (4, "a mutex", 1, None),
+		    (5, "a condition", None, None), (6, "a condition", None, None), (7, "a sleep", None, None), (8, "a poll", None, None)]
+		assert [w["is_called"] for w in some] == 5 * [False] + [True] + 2 * [False]
+		assert len(some[7]["fds"]) == 1 and some[2]["of"] == some[3]["of"] != some[0]["of"]
+	EOT
 }
 
 @test "-json is one line that says what the text says" {

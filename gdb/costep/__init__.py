@@ -38,7 +38,7 @@ Read in this order; each file knows only those above it:
     listing, registers, backtrace, stackview, helping
                co-list, co-regs, co-bt, co-stack, co-help
     viewing    co, co-apply
-    views      co-tree, co-savebuf, co-check, co-timers, co-fds
+    views      co-tree, co-savebuf, co-check, co-timers, co-fds, co-waits
     tui        layout co
     core_sources, core_command   co-core
     functions  $co(ID), $co_self(), $co_reg(ID, REGISTER)

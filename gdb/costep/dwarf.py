@@ -12,7 +12,7 @@ _FIELDS = {
     "sleeper": ("timer.is_armed", "timer.at_ns"),
     "call": ("timer.is_armed", "timer.at_ns", "n", "seat", "seat.waiter", "seat.waiter.fd", "seat.waiter.events",
              "seat.waiter.node", "seat.events"),
-    "co_waiting": ("timer.is_armed", "timer.at_ns"),
+    "co_waiting": ("timer.is_armed", "timer.at_ns", "of", "gone", "is_called"),
     "event_wait": ("timer.is_armed", "timer.at_ns"),
 }
 
@@ -42,6 +42,12 @@ class Types:
                 return None
             found.update((prefix + path, place) for path, place in _places(kind, paths).items())
         return found
+
+    @property
+    def mutex(self):
+        symbol = gdb.lookup_global_symbol("co_mutex_lock")
+        kind = _lookup("struct co_mutex", symbol.symtab.static_block()) if symbol is not None else None
+        return _places(kind, ("holder",)) if kind is not None else None
 
     def of(self, struct_name, function):
         if struct_name not in self._found:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Lines of text for co-tree, co-regs -diff, co-savebuf, co-check, co-timers, co-fds."""
+"""Lines of text for co-tree, co-regs -diff, co-savebuf, co-check, co-timers, co-fds, co-waits."""
+import textwrap
+
 from . import format, meaning, waits
 
 
@@ -150,7 +152,7 @@ def checks(found):
     return lines
 
 
-# --- co-timers, co-fds --------------------------------------------------------------------------
+# --- co-timers, co-fds, co-waits --------------------------------------------------------------------------
 
 
 def timers(env, found, note, now_ns, where, width):
@@ -197,6 +199,33 @@ def descriptors(env, found, others, note, file_of, calls, where, width):
     return [thread_head(env, "%d wait%s for %s%s" % (
         n, "s" if n == 1 else "", format.plural(len({row[0] for row in rows}), "descriptor"), note))] + format.table(
             header, rows, flexible=(4, 6, 7), width=width, right=(0, 3))
+
+
+def waiting(env, found, circles, where, width):
+    """`found`: Waits of this thread."""
+    if not found:
+        return [thread_head(env, "nobody waits")]
+    rows = [(str(w.coroutine.id), w.coroutine.name, w.coroutine.state, _waits_for(w), where(w.coroutine))
+            for w in sorted(found, key=lambda w: (w.kind, w.of, _waits_for(w), w.coroutine.id))]
+    lines = [thread_head(env, "%d wait%s" % (len(rows), "s" if len(rows) == 1 else ""))]
+    lines += format.table(("id", "name", "state", "waits for", "where"), rows, flexible=(1, 3, 4), width=width, right=(0,))
+    for circle in circles:
+        lines += textwrap.wrap("a circle: %s" % " waits for ".join(co.label for co in circle + circle[:1]), width,
+                               subsequent_indent="  ")
+    return lines
+
+
+def _waits_for(wait):
+    text = wait.kind
+    if wait.of:
+        text += " %#x" % wait.of
+    if wait.is_called:
+        return text + ", called"
+    if wait.holder is not None:
+        return text + ", held by %d" % wait.holder.id
+    if wait.seats:
+        text += ": " + ", ".join("%d %s" % (seat.fd, waits.events(seat.events)) for seat in wait.seats)
+    return text
 
 
 # --- layout co ------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""co-tree, co-savebuf, co-check, co-timers, co-fds."""
+"""co-tree, co-savebuf, co-check, co-timers, co-fds, co-waits."""
 import os
 import time
 
@@ -125,7 +125,7 @@ Example: (gdb) co-check"""
 
 
 class _Waits(commands.Command):
-    """What co-timers and co-fds share; no command itself."""
+    """What co-timers, co-fds, co-waits share; no command itself."""
 
     def run(self, args):
         options = commands.no_words(args, {"-json": None})
@@ -290,6 +290,42 @@ def _file_of(fd):
         return "not open"
 
 
+class CoWaits(_Waits):
+    """Show what each coroutine waits for, and who has it. Finds circles.
+
+Usage: co-waits [-json]
+
+  waits for  a mutex, and who holds it; a condition; descriptors; or the call
+It is sorted by that: who waits for the same, stands together. "called": it has
+what it waited for, and has not run yet. A circle are coroutines each of which
+waits for a mutex that the next one holds: without timeouts they wait for ever.
+That needs the library's debug information.
+-json: "waits": [{"id", "kind", "of" (the mutex or condition), "is_called",
+"holder" (an ID), "fds", "circle" (IDs)}]. See help co-list.
+
+Example: (gdb) co-waits"""
+
+    name = "co-waits"
+
+    key = "waits"
+
+    @staticmethod
+    def _circles(s, types, found, problems):
+        waits.name_holders(s.reader, s.snapshot, types, found, problems)
+        return waits.circles(found)
+
+    def json(self, s, types, env, found, problems):
+        circles = self._circles(s, types, found, problems)
+        return [{"id": w.coroutine.id, "kind": w.kind, "of": "%#x" % w.of if w.of else None, "is_called": w.is_called,
+                 "holder": w.holder.id if w.holder else None, "fds": [seat.fd for seat in w.seats],
+                 "circle": next(([co.id for co in circle] for circle in circles if w.coroutine in circle), None)}
+                for w in found]
+
+    def lines(self, s, types, env, found, problems, where):
+        circles = self._circles(s, types, found, problems)
+        return viewformat.waiting(env, found, circles, where, commands.width())
+
+
 def register():
-    for command in (CoTree, CoSavebuf, CoCheck, CoTimers, CoFds):
+    for command in (CoTree, CoSavebuf, CoCheck, CoTimers, CoFds, CoWaits):
         command()

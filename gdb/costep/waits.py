@@ -48,6 +48,9 @@ class Wait:
     lo: int                     # what it has on the heap: [lo, hi)
     hi: int
     at_ns: Optional[int] = None     # None: no timer is armed
+    of: int = 0                 # the condition or the mutex
+    is_called: bool = False     # it need not wait for that any more; it has not run yet
+    holder: object = None       # of the mutex: a coroutine; None: nobody, or nobody knows
     seats: List[Seat] = field(default_factory=list)
 
 
@@ -83,7 +86,43 @@ def _wait(reader, types, co, abandon, at):
         wait.at_ns = int.from_bytes(reader.read(at + places["timer.at_ns"][0], 8), "little", signed=True)
     if "seat" in places:
         wait.seats = _seats(reader, places, at)
+    if "of" in places:
+        wait.of = _number(reader, at, places["of"])
+        wait.is_called = bool(_number(reader, at, places["is_called"]))
+        # Whoever is called by a condition and released, passes it on. A mutex is the called one's already.
+        wait.kind = "a condition" if _number(reader, at, places["gone"]) else "a mutex"
     return wait
+
+
+def name_holders(reader, snapshot, types, found, problems):
+    """Who has the mutexes that are waited for."""
+    if types.mutex is None:
+        return
+    by_address = {co.address: co for co in snapshot.all}
+    for wait in found:
+        if wait.kind == "a mutex":
+            try:
+                wait.holder = by_address.get(_number(reader, wait.of, types.mutex["holder"]))
+            except model.Unreadable as error:
+                problems.append("%s: the mutex: %s" % (wait.coroutine.label, error))
+
+
+def circles(found):
+    """Lists of coroutines, each of which waits for a mutex that the next one has; the last
+    one for the first one's. Such wait for ever, but for a timeout."""
+    following = {w.coroutine.id: w.holder for w in found if w.holder is not None and not w.is_called}
+    by_id = {w.coroutine.id: w.coroutine for w in found}
+    seen, result = set(), []
+    for start in sorted(following):
+        path = []
+        at = by_id[start]
+        while at.id in following and at.id not in seen:
+            seen.add(at.id)
+            path.append(at)
+            at = following[at.id]
+        if at in path:
+            result.append(path[path.index(at):])
+    return result
 
 
 def _seats(reader, places, at):
