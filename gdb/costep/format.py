@@ -62,7 +62,7 @@ def coroutine_list(snapshot, names, where, width=WIDTH):
     rows, heads = [], []
     for env in snapshot.envs:
         heads.append((len(rows), _env_head(env, width)))
-        rows += [_list_row(snapshot, co, names, where) for co in env.coroutines]
+        rows += [_list_row(snapshot, co, names, where, width < NARROW) for co in env.coroutines]
     header = ("", "id", "name", "state", "where", "by", "stack used", "resumes", "created at")
     header, rows = without(8, header, rows, width)
     lines = table(header, rows, flexible=(2, 4, 8)[:len(header) - 6], width=width, right=(1, 5, 6, 7))
@@ -105,20 +105,21 @@ def state(co):
     return co.state
 
 
-def _stack_used(co):
+def _stack_used(co, is_narrow):
     if not co.has_stack:
         return "none yet" if not co.has_begun else "?"
     if co.stack.is_out:
-        return "copied out, %s" % plural(co.stack.save_len, "byte")
+        return ("%d copied out" % co.stack.save_len if is_narrow else
+                "copied out, %s" % plural(co.stack.save_len, "byte"))
     if co.state == "done" and not co.cpu:
         return "0/%s" % size(co.stack.hi - co.stack.lo)
     return "%s/%s" % (size(co.used), size(co.stack.hi - co.stack.lo)) if co.used is not None else "?"
 
 
-def _list_row(snapshot, co, names, where):
+def _list_row(snapshot, co, names, where, is_narrow):
     resumer = snapshot.resumer_of(co)
     return ("*" if co.cpu else "", str(co.id), co.name, co.state, where_is(co, names, where),
-            str(resumer.id) if resumer else "-", _stack_used(co),
+            str(resumer.id) if resumer else "-", _stack_used(co, is_narrow),
             "-" if co.is_main else str(co.n_resumes),
             "-" if co.is_main else names.code(co.created_at))
 
