@@ -74,8 +74,9 @@ $(B)/src/% $(RELEASE)/src/%: HIDDEN := -fvisibility=hidden
 
 # How objects are made: when that changes, they are made again. It changes by
 # variables, and when valgrind's header comes (src/annotate.h uses it if it is
-# there; `make deps demo` does not install it, `make deps test` does).
-how      = $(CC) $(CFLAGS) $(CXXFLAGS) $(1) $(wildcard /usr/include/valgrind/memcheck.h)
+# there; `make deps demo` does not install it, `make deps test` does), or for bench a peer's.
+LOOKED_FOR := /usr/include/valgrind/memcheck.h
+how      = $(CC) $(CFLAGS) $(CXXFLAGS) $(1) $(wildcard $(LOOKED_FOR))
 quote    = '$(subst ','\'',$(1))'
 
 define compile_rules
@@ -331,6 +332,50 @@ test-all: test ## the same in all variants and compilers
 defects: $(UNIT_PROGRAMS) lib | $(WAIT) ## what libco gets wrong, row by row, with the result of our tests
 	@B='$(B)' tests/defects
 
+# --- speed --------------------------------------------------------------------------
+
+# CF=1: with -fcf-protection. A folder for each way to build, its hooks and programs too.
+CF_FLAG := -fcf-protection=$(if $(CF),full,none)
+BENCH   := $(call dir_for,bench,$(if $(CF),-cf))
+PEERS   := $(basename $(notdir $(wildcard tests/bench/peer_*.c tests/bench/peer_*.cpp)))
+bench_objects = $(addprefix $(BENCH)/tests/bench/,$(addsuffix .o,$(1)))
+# Statically, so that a peer's calls are as direct as ours.
+BENCH_LIBS_peer_boost      := libboost_context.a
+BENCH_LIBS_peer_coroutine2 := libboost_context.a
+BENCH_LIBS_peer_fiber      := libboost_fiber.a libboost_context.a
+BENCH_LIBS_peer_st         := libst.a
+BENCH_LIBS_peer_pth        := libpth.a
+BENCH_LIBS_peer_pcl        := libpcl.a
+lib_dirs   := /usr/lib/$(ARCH)-linux-gnu /usr/lib
+bench_libs  = $(foreach l,$(BENCH_LIBS_$(1)),$(wildcard $(addsuffix /$(l),$(lib_dirs))))
+$(BENCH)/how: LOOKED_FOR += /usr/include/boost/context/fiber.hpp /usr/include/boost/coroutine2/coroutine.hpp \
+                            /usr/include/boost/fiber/all.hpp /usr/include/st.h /usr/include/pth.h /usr/include/pcl.h
+$(BENCH)/src/%: HIDDEN := -fvisibility=hidden
+# Peers' headers say <assert.h> and mean libc's; and they check less without a debug build.
+$(BENCH)/tests/bench/%: CFLAGS := $(patsubst -Isrc,-iquote src,$(CFLAGS)) -DNDEBUG
+$(BENCH)/tests/bench/%: CXXFLAGS := $(patsubst -Isrc,-iquote src,$(CXXFLAGS)) -DNDEBUG
+.PRECIOUS: $(BENCH)/%.o
+$(eval $(call compile_rules,$(BENCH),-O2 $(CF_FLAG)))
+$(eval $(call hooks_rule,$(BENCH)))
+
+$(BENCH)/peer_costep: $(addprefix $(BENCH)/,$(addsuffix .o,$(LIB_FILES))) $(BENCH)/costep_hooks.o
+$(BENCH)/peer_floor: $(call bench_objects,floor_swap_$(ARCH))
+$(BENCH)/peer_%: $(call bench_objects,worker loop trace crowd talk jobs) $(BENCH)/tests/bench/peer_%.o
+	$(call need,$(CXX),bench)$(call say,LINK,$@)
+	$(Q)$(CXX) -Wl,-z,noexecstack $^ $(call bench_libs,peer_$*) $(LDLIBS) -o $@
+$(BENCH)/bench: $(call bench_objects,bench workers client results targets report json svg jobs)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $^ -lm -o $@
+
+-include $(shell find $(BENCH) -name '*.d' 2>/dev/null)
+
+bench-build: $(BENCH)/bench $(PEERS:%=$(BENCH)/%) | $(WAIT)
+bench: bench-build | $(WAIT) ## speed, beside other libraries: QUICK=1 ONLY=switch,io JSON=1|FILE SVG=FILE ROUNDS=9 CF=1 CC=clang
+	@$(BENCH)/bench --peers $(BENCH) --targets tests/bench/targets.txt --built '$(notdir $(CC)) -O2 $(CF_FLAG)' \
+	  $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json '$(JSON)') $(if $(SVG),--svg '$(SVG)') \
+	  $(if $(ROUNDS),--rounds '$(ROUNDS)')
+.PHONY: bench bench-build
+
 lint: | $(WAIT) ## shellcheck, headers on their own as C11, C++17, C++20
 	@tests/lint
 
@@ -343,10 +388,10 @@ textcheck: | $(WAIT) ## code blocks, experiments and links in the texts
 # --- machine ------------------------------------------------------------------------
 
 # Which groups of .ci/packages are wanted, by what else is asked for.
-GROUPS := lesson debug $(if $(filter check%,$(MAKECMDGOALS)),check) \
+GROUPS := lesson debug $(if $(filter check% bench,$(MAKECMDGOALS)),check) $(if $(filter bench,$(MAKECMDGOALS)),bench) \
           $(if $(filter test% unit lint,$(MAKECMDGOALS)),check test)
 
-deps: ## install the Debian packages that are missing; with `test`: those for tests too
+deps: ## install the Debian packages that are missing; with `test` or `bench`: those for these too
 	@.ci/deps $(GROUPS)
 
 doctor: ## what is missing on this machine, what it costs, what repairs it

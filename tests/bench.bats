@@ -1,0 +1,145 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The harness of `make bench`: that it measures, counts right, and says what it could not do.
+# Peers here are scripts that answer what they are told to (tests/bench/worker.h has the
+# language), but for the first test's, which are programs.
+# shellcheck disable=SC2016 # dollars that are perl's, or the scripts' own
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/.." || return 1
+	local b=tests/bench worker=() bench=() name
+	for name in worker loop trace crowd talk jobs; do worker+=("$b/$name.c"); done
+	for name in bench workers client results targets report json svg jobs; do bench+=("$b/$name.c"); done
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s lib
+	mkdir "$BATS_FILE_TMPDIR/real"
+	local cc=("${CC:-gcc}" -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -iquote src)
+	"${cc[@]}" "${bench[@]}" -lm -o "$BATS_FILE_TMPDIR/bench" &
+	"${cc[@]}" "${worker[@]}" $b/peer_costep.c build/costep_hooks.o build/libcostep.a -lpthread -ldl -lm \
+		-o "$BATS_FILE_TMPDIR/real/peer_costep"
+	"${cc[@]}" "${worker[@]}" $b/peer_floor.c $b/floor_swap_x86_64.S -lm -o "$BATS_FILE_TMPDIR/real/peer_floor"
+	wait $!
+}
+
+setup() {
+	cd "$BATS_TEST_DIRNAME/.." || return 1
+	peers=$BATS_TEST_TMPDIR/peers
+	mkdir "$peers"
+	: >"$BATS_TEST_TMPDIR/targets"
+}
+
+# peer NAME MISSING FIGURE ANSWER...: one that can do FIGURE, and gives these answers.
+peer() {
+	local name=$1 missing=$2 figure=$3
+	shift 3
+	cat >"$peers/peer_$name" <<-SCRIPT
+		#!/usr/bin/env bash
+		case \$1 in
+		about) printf '$name\tsomething\t$missing\n$figure\n' ;;
+		sample) for answer in $(printf '%q ' "$@"); do read -r || exit; eval "\$answer"; done ;;
+		esac
+	SCRIPT
+	chmod +x "$peers/peer_$name"
+}
+
+bench() {
+	timeout 60 "$BATS_FILE_TMPDIR/bench" --peers "$peers" --targets "$BATS_TEST_TMPDIR/targets" "$@"
+}
+
+json() { # EXPRESSION over $d
+	perl -MJSON::PP -e 'local $/; my $d = decode_json(<STDIN>); print eval($ARGV[0]), "\n"; die $@ if $@' "$1"
+}
+
+@test "costep and the floor are measured, and who is missing is named" {
+	cp "$BATS_FILE_TMPDIR"/real/peer_* "$peers"
+	peer absent libabsent-dev switch.equal
+	bench --quick --rounds 1 --only switch.equal,io.rw.calls --json "$BATS_TEST_TMPDIR/json" >"$BATS_TEST_TMPDIR/table"
+	cat "$BATS_TEST_TMPDIR/table"
+	grep -q "skipped: absent (something): libabsent-dev is missing; 'make deps bench' installs it" "$BATS_TEST_TMPDIR/table"
+	# Two writes, two reads, and each read's first try in vain, at the least.
+	run -0 json 'join " ", map { my $f = $_; map { "$f->{name}:$_->{peer}:" . ($_->{value}{median} > 0.1) } @{$f->{peers}} }
+		@{$d->{figures}}' <"$BATS_TEST_TMPDIR/json"
+	[ "$output" = "switch.equal:costep:1 switch.equal:floor:1 io.rw.calls:costep:1 io.rw.calls:floor:1" ]
+	run -0 json '(grep { $_->{name} eq "io.rw.calls" } @{$d->{figures}})[0]{peers}[1]{value}{median}' <"$BATS_TEST_TMPDIR/json"
+	[ "$output" = 6 ] # two each of write, epoll_wait, read: counted, not timed
+	run -0 json '$d->{missing}[0]{package}' <"$BATS_TEST_TMPDIR/json"
+	[ "$output" = libabsent-dev ]
+}
+
+@test "ratios are of the same round; medians decide about targets" {
+	peer costep '' switch.equal 'echo 10' 'echo 20' 'echo 30'
+	peer boost '' switch.equal 'echo 5' 'echo 40' 'echo 20' # 2, 0.5, 1.5; of medians 1
+	cat >"$BATS_TEST_TMPDIR/targets" <<-END
+		switch.equal <= 1.5 x boost   # just so
+		switch.equal <= 1.4 x boost
+		switch.equal >= 1.6 x boost
+		switch.equal <= 5   + boost
+		switch.equal <= 4.9 + boost
+		switch.equal <= 20
+		switch.equal <= 1   x boost:switch.equal
+		switch.equal <= 1   x nobody
+	END
+	run -0 --separate-stderr bench --rounds 3 --only switch
+	echo "$output"
+	[[ $output == *"  costep             20 (10 .. 30) "* ]]
+	[[ $output == *"  boost              20 (5 .. 40) "*" x1.50 (0.50 .. 2.00) "* ]]
+	# shellcheck disable=SC2154
+	[ "$(grep -cE '^  (met|missed)' <<<"$output")" -eq 7 ]
+	[ "$(grep -oE '^  (met|missed)' <<<"$output" | tr -d ' \n')" = metmissedmissedmetmissedmetmet ]
+	[[ $output == *"4 met, 3 missed, 1 not measured"* ]]
+	[[ $stderr == *"switch.equal"* ]] # progress
+}
+
+@test "a peer that fails is named with its reason, and the others go on" {
+	peer costep '' memory.private.10000 'echo 4200'
+	peer greedy '' memory.private.10000 'echo "! no memory left"'
+	peer broken '' memory.private.10000 'exit 1'
+	run -0 bench --rounds 1 --only memory --quick
+	echo "$output"
+	[[ $output == *"costep "*4200* ]]
+	[[ $output == *"greedy      no memory left"* ]]
+	[[ $output == *"broken      it gave no answer"* ]]
+}
+
+@test "what cannot be measured is refused, with what can be" {
+	peer costep '' switch.equal 'echo 1'
+	run -2 bench --only switch,swich
+	echo "$output"
+	[[ $output == *'there is no "swich"'*"switch, roundtrip"*"echo"* ]]
+	run -2 bench --rounds 0
+	[[ $output == *"ROUNDS=0: must be 1 to 99"* ]]
+	echo 'swich.equal <= 1' >"$BATS_TEST_TMPDIR/targets"
+	run -2 bench
+	[[ $output == *"targets:1: no target"*"swich.equal <= 1"* ]]
+	rm "$peers/peer_costep"
+	run -2 bench
+	[[ $output == *"there is no peer_costep in $peers"* ]]
+}
+
+@test "the tree's targets mean figures that there are" {
+	peer costep '' switch.equal 'echo 1'
+	cp tests/bench/targets.txt "$BATS_TEST_TMPDIR/targets"
+	run -0 bench --rounds 1 --only switch.equal
+	[[ $output == *"0 met, 0 missed, $(grep -cE '^[a-z]' tests/bench/targets.txt) not measured"* ]]
+}
+
+@test "Ctrl-C prints what there is, and leaves nobody behind" {
+	peer costep '' switch.equal 'echo 1' 'touch "$BATS_TEST_TMPDIR/begun"; exec sleep 60'
+	set -m # as an interactive shell would: SIGINT is not ignored in the background
+	"$BATS_FILE_TMPDIR/bench" --peers "$peers" --targets "$BATS_TEST_TMPDIR/targets" --rounds 2 --only switch \
+		>"$BATS_TEST_TMPDIR/out" 2>&1 &
+	local pid=$!
+	set +m
+	for ((i = 0; i < 300; i++)); do
+		[ ! -e "$BATS_TEST_TMPDIR/begun" ] || break
+		sleep 0.1
+	done
+	kill -INT -- -$pid
+	wait $pid || status=$?
+	cat "$BATS_TEST_TMPDIR/out"
+	[ "$status" -eq 130 ]
+	grep -q 'interrupted; this is what there is so far' "$BATS_TEST_TMPDIR/out"
+	grep -qE '^  costep +1 ' "$BATS_TEST_TMPDIR/out"
+	run -1 pgrep -g $pid
+}

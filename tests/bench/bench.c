@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench — costep and its peers, side by side.
+ *
+ *     bench --peers DIR --targets FILE [--only LIST] [--quick] [--rounds N] [--json FILE|1]
+ *           [--svg FILE] [--built WORDS] [--list]
+ *
+ * For each job: start one process per peer, then round by round take a sample of each, in
+ * an order drawn anew for each round. So what the machine does meanwhile meets all alike,
+ * and a ratio is one of numbers that were taken within the same second or so.
+ *
+ * Ctrl-C ends the measuring; what there is so far is printed.
+ */
+#include "runner.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+volatile sig_atomic_t is_interrupted;
+
+void die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("bench: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	exit(2);
+}
+
+static void interrupt(int sig)
+{
+	(void)sig;
+	is_interrupted = 1;
+}
+
+/* --- what is asked for -------------------------------------------------------------------- */
+
+/* Is @name one of the list's words, or of the group that one of them names? */
+static bool is_listed(const char *list, const char *name)
+{
+	for (const char *word = list; *word;) {
+		size_t len = strcspn(word, ",");
+		if (len > 0 && strncmp(word, name, len) == 0 && (name[len] == '\0' || name[len] == '.'))
+			return true;
+		word += len + (word[len] == ',');
+	}
+	return false;
+}
+
+static bool is_wanted(const struct job *job, const struct options *o)
+{
+	if (o->is_quick && job->is_long)
+		return false;
+	for (int i = 0; i < n_figures(job); i++)
+		if (!o->only || is_listed(o->only, job->figures[i].name))
+			return true;
+	return false;
+}
+
+static void list_groups(FILE *f)
+{
+	const char *last = "";
+
+	for (int i = 0; i < n_jobs; i++) {
+		const char *name = jobs[i].figures[0].name;
+		size_t len = strcspn(name, ".");
+		if (strncmp(last, name, len) != 0 || last[len] != '.')
+			fprintf(f, "%s%.*s", *last ? ", " : "", (int)len, name);
+		last = name;
+	}
+	fputc('\n', f);
+}
+
+/* Every word of the list must mean something. */
+static void check_only(const char *list)
+{
+	for (const char *word = list; *word;) {
+		char one[64];
+		size_t len = strcspn(word, ",");
+		int found = 0;
+		snprintf(one, sizeof(one), "%.*s", (int)len, word);
+		for (int j = 0; j < n_jobs; j++)
+			for (int i = 0; i < n_figures(&jobs[j]); i++)
+				found += is_listed(one, jobs[j].figures[i].name);
+		if (!found) {
+			fprintf(stderr, "bench: ONLY=%s: there is no \"%s\". Groups (or one figure, such as roundtrip.3): ", list, one);
+			list_groups(stderr);
+			exit(2);
+		}
+		word += len + (word[len] == ',');
+	}
+}
+
+static struct options options_of(int argc, char **argv)
+{
+	enum { PEERS = 256, TARGETS, ONLY, QUICK, ROUNDS, JSON, SVG, BUILT, LIST };
+	static const struct option known[] = {
+		{ "peers", 1, NULL, PEERS },	 { "targets", 1, NULL, TARGETS }, { "only", 1, NULL, ONLY },
+		{ "quick", 0, NULL, QUICK },	 { "rounds", 1, NULL, ROUNDS },	  { "json", 1, NULL, JSON },
+		{ "svg", 1, NULL, SVG },	 { "built", 1, NULL, BUILT },	  { "list", 0, NULL, LIST },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct options o = { .built = "unknown flags" };
+
+	for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+		switch (c) {
+		case PEERS: o.peers = optarg; break;
+		case TARGETS: o.targets = optarg; break;
+		case ONLY: o.only = optarg; break;
+		case QUICK: o.is_quick = true; break;
+		case ROUNDS:
+			o.rounds = atoi(optarg);
+			if (o.rounds < 1 || o.rounds > MAX_ROUNDS)
+				die("ROUNDS=%s: must be 1 to %d", optarg, MAX_ROUNDS);
+			break;
+		case JSON: o.json = optarg; break;
+		case SVG: o.svg = optarg; break;
+		case BUILT: o.built = optarg; break;
+		case LIST: list_groups(stdout); exit(0);
+		default: exit(2);
+		}
+	}
+	if (optind < argc || !o.peers || !o.targets)
+		die("usage: bench --peers DIR --targets FILE [--only LIST] [--quick] [--rounds N] [--json FILE|1] [--svg FILE]");
+	if (o.only)
+		check_only(o.only);
+	if (!o.rounds)
+		o.rounds = o.is_quick ? 3 : 9;
+	o.ms = o.is_quick ? 15 : 80;
+	return o;
+}
+
+/* --- measuring ---------------------------------------------------------------------------- */
+
+static void say(int job, int n_rounds, int round, int p)
+{
+	static bool knows, is_terminal;
+
+	if (!knows)
+		is_terminal = isatty(STDERR_FILENO);
+	knows = true;
+	if (is_terminal)
+		fprintf(stderr, "\r\033[K%d/%d  %s  round %d/%d  %s", job + 1, n_jobs, jobs[job].figures[0].name, round + 1, n_rounds,
+			contenders[p].name);
+	else if (round == 0)
+		fprintf(stderr, "%d/%d  %s  %s\n", job + 1, n_jobs, jobs[job].figures[0].name, contenders[p].name);
+}
+
+static void shuffle(int *order, int n)
+{
+	for (int i = n - 1; i > 0; i--) {
+		int k = rand() % (i + 1), swap = order[i];
+		order[i] = order[k];
+		order[k] = swap;
+	}
+}
+
+static void one_sample(struct worker *w, int job, int p, int round, const struct options *o)
+{
+	double value[MAX_FIGURES];
+	const char *why = worker_sample(w, &contenders[p], &jobs[job], o, value);
+
+	if (is_interrupted)
+		return; /* it was interrupted too */
+	if (why) {
+		snprintf(why_not[job][p], sizeof(why_not[job][p]), "%s", why);
+		return;
+	}
+	for (int i = 0; i < n_figures(&jobs[job]); i++)
+		samples[job][i][p][round] = value[i];
+}
+
+static void measure(int job, const struct options *o)
+{
+	const struct job *j = &jobs[job];
+	int n_rounds = j->most_rounds && j->most_rounds < o->rounds ? j->most_rounds : o->rounds;
+	struct worker w[MAX_PEERS];
+	int order[MAX_PEERS], n = 0;
+
+	if (o->is_quick && j->kind != LOOP && n_rounds > 2)
+		n_rounds = 2;
+	for (int p = 0; p < n_contenders; p++) {
+		if (!contenders[p].can[job])
+			continue;
+		worker_start(&w[p], &contenders[p], j, o);
+		order[n++] = p;
+	}
+	for (int round = 0; round < n_rounds && !is_interrupted; round++) {
+		shuffle(order, n);
+		for (int i = 0; i < n && !is_interrupted; i++) {
+			if (why_not[job][order[i]][0])
+				continue; /* it will not be better */
+			say(job, n_rounds, round, order[i]);
+			one_sample(&w[order[i]], job, order[i], round, o);
+		}
+	}
+	for (int i = 0; i < n; i++)
+		worker_stop(&w[order[i]]);
+}
+
+/* The client, when there is one, shall not take the servers' processor. */
+static void pin_to_the_others(void)
+{
+	cpu_set_t all;
+
+	if (sched_getaffinity(0, sizeof(all), &all) != 0 || CPU_COUNT(&all) < 2)
+		return;
+	CPU_CLR(0, &all);
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
+static void have_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void write_file(const char *path, void (*print)(FILE *, const struct options *), const struct options *o)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f)
+		die("cannot write %s", path);
+	print(f, o);
+	if (fclose(f) != 0)
+		die("cannot write %s", path);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = options_of(argc, argv);
+
+	srand((unsigned)time(NULL));
+	signal(SIGPIPE, SIG_IGN);
+	have_descriptors();
+	clear_samples();
+	find_contenders(o.peers);
+	read_targets(o.targets);
+	sigaction(SIGINT, &(struct sigaction){ .sa_handler = interrupt }, NULL);
+	pin_to_the_others();
+
+	for (int j = 0; j < n_jobs && !is_interrupted; j++)
+		if (is_wanted(&jobs[j], &o))
+			measure(j, &o);
+	if (isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+	if (is_interrupted)
+		fputs("bench: interrupted; this is what there is so far\n", stderr);
+
+	judge_targets();
+	bool is_stdout_json = o.json && strcmp(o.json, "1") == 0;
+	if (o.json && !is_stdout_json)
+		write_file(o.json, print_json, &o);
+	if (o.svg)
+		write_file(o.svg, print_svg, &o);
+	(is_stdout_json ? print_json : print_table)(stdout, &o);
+	return is_interrupted ? 130 : 0;
+}

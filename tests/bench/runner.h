@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runner — starts the peers' programs, asks them in turn, and says what came of it.
+ *
+ *   bench.c     options, rounds
+ *   workers.c   the programs: one process per peer and job, pinned to a processor
+ *   client.c    the other end of the echo servers
+ *   results.c   samples, medians, ratios; targets.c: what they should be
+ *   report.c    the table with its bars; json.c, svg.c: the same for others
+ */
+#ifndef BENCH_RUNNER_H
+#define BENCH_RUNNER_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "jobs.h"
+
+enum { MAX_PEERS = 16, MAX_ROUNDS = 99, MAX_JOBS = 64, OURS = 0 };
+
+struct options {
+	const char *peers;   /* the directory of the peers' programs */
+	const char *only;    /* groups or names, with commas; NULL: all */
+	const char *targets; /* their file */
+	const char *json;    /* a file, or "1": standard output, instead of the table */
+	const char *svg;     /* a file */
+	const char *built;   /* by what, in words */
+	bool is_quick;
+	int rounds, ms;
+};
+
+/* --- workers.c ---------------------------------------------------------------------------- */
+
+struct contender {
+	char path[4096], name[32], what[96], missing[64];
+	bool can[MAX_JOBS];
+};
+
+extern struct contender contenders[MAX_PEERS]; /* OURS first */
+extern int n_contenders;
+extern volatile sig_atomic_t is_interrupted;
+
+/* Find the programs in @dir and ask them what they can do. */
+void find_contenders(const char *dir);
+
+struct worker {
+	pid_t pid;
+	int in, out; /* what it reads, and what it says */
+	char line[256];
+};
+
+/* Start @c for @job; its first sample has not been asked for. */
+void worker_start(struct worker *w, const struct contender *c, const struct job *job, const struct options *o);
+void worker_stop(struct worker *w);
+
+/* Take one sample: @value[n_figures(job)]. NULL; or why there is none. */
+const char *worker_sample(struct worker *w, const struct contender *c, const struct job *job, const struct options *o,
+			  double *value);
+
+/* --- client.c ----------------------------------------------------------------------------- */
+
+/* @connections to the server at @port, each with one request under way, for @seconds.
+ *
+ * Returns      how many were answered, from the first on; -1: it was refused.
+ * @rate        answers per second, after a fifth of the time
+ * @cpu_us      of process @server for each of these */
+long client(int port, int connections, double seconds, pid_t server, double *rate, double *cpu_us);
+
+/* --- results.c ---------------------------------------------------------------------------- */
+
+struct spread {
+	int n; /* 0: there are none */
+	double median, least, most;
+};
+
+/* The sample of a round; NAN: there is none. */
+extern double samples[MAX_JOBS][MAX_FIGURES][MAX_PEERS][MAX_ROUNDS];
+extern char why_not[MAX_JOBS][MAX_PEERS][96]; /* "": no failure */
+
+void clear_samples(void);
+bool find_figure(const char *name, int *job, int *figure);
+int find_contender(const char *name); /* -1: none */
+bool was_measured(int job, int figure);
+
+struct spread spread_of(int job, int figure, int p);
+/* Ours divided by @p's, and ours less @p's, of the same round. */
+struct spread ratio_to(int job, int figure, int p);
+struct spread excess_over(int job, int figure, int p);
+
+/* --- targets.c ---------------------------------------------------------------------------- */
+
+struct target {
+	char text[96];
+	enum verdict { NOT_MEASURED, MET, MISSED } verdict;
+	double value; /* what is to be compared with the target's number */
+};
+
+/* Read @file, and stop if there is a mistake in it; then judge. */
+void read_targets(const char *file);
+void judge_targets(void);
+extern struct target targets[64];
+extern int n_targets;
+const char *verdict_name(enum verdict v);
+
+/* --- report.c, json.c, svg.c --------------------------------------------------------------- */
+
+void print_table(FILE *f, const struct options *o);
+void print_json(FILE *f, const struct options *o);
+void print_svg(FILE *f, const struct options *o);
+
+__attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* The peers' programs: found, started, asked, ended. worker.h says how to talk to them. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+enum { PATIENCE_MS = 180 * 1000 }; /* for one sample: a million sleepers of a slow peer */
+
+struct contender contenders[MAX_PEERS];
+int n_contenders;
+
+/* --- processes ---------------------------------------------------------------------------- */
+
+/* On the first processor; the client has the others. */
+static void pin(void)
+{
+	cpu_set_t all, one;
+
+	CPU_ZERO(&one);
+	if (sched_getaffinity(getppid(), sizeof(all), &all) != 0)
+		return;
+	CPU_SET(0, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+static void start(struct worker *w, char *const argv[], bool is_quiet)
+{
+	int in[2], out[2];
+
+	if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || (w->pid = fork()) < 0)
+		die("cannot start %s: %s", argv[0], strerror(errno));
+	if (w->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pin();
+		dup2(in[0], STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		int null = is_quiet ? open("/dev/null", O_WRONLY) : -1;
+		if (null >= 0)
+			dup2(null, STDERR_FILENO);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	w->in = in[1];
+	w->out = out[0];
+}
+
+void worker_stop(struct worker *w)
+{
+	close(w->in);
+	close(w->out);
+	kill(w->pid, SIGKILL);
+	waitpid(w->pid, NULL, 0);
+}
+
+/* The next line, without its end; NULL: there is none. */
+static char *read_line(struct worker *w)
+{
+	for (size_t n = 0; n + 1 < sizeof(w->line); n++) {
+		struct pollfd p = { .fd = w->out, .events = POLLIN };
+		if (poll(&p, 1, PATIENCE_MS) != 1 || read(w->out, &w->line[n], 1) != 1)
+			return NULL;
+		if (w->line[n] == '\n') {
+			w->line[n] = '\0';
+			return w->line;
+		}
+	}
+	return NULL;
+}
+
+/* --- who is there ------------------------------------------------------------------------- */
+
+static void copy(char *to, size_t len, const char *from)
+{
+	snprintf(to, len, "%s", from ? from : "");
+}
+
+static void get_to_know(const char *path)
+{
+	struct contender c = { 0 };
+	struct worker w;
+	char *line;
+
+	copy(c.path, sizeof(c.path), path);
+	start(&w, (char *[]){ c.path, "about", NULL }, false);
+	if ((line = read_line(&w)) != NULL) {
+		copy(c.name, sizeof(c.name), strsep(&line, "\t"));
+		copy(c.what, sizeof(c.what), strsep(&line, "\t"));
+		copy(c.missing, sizeof(c.missing), line);
+	}
+	while ((line = read_line(&w)) != NULL) {
+		const struct job *job = job_by_name(line);
+		if (job)
+			c.can[job - jobs] = true;
+	}
+	worker_stop(&w);
+	if (!c.name[0])
+		die("%s does not say who it is", path);
+	if (n_contenders == MAX_PEERS)
+		die("more than %d peers", MAX_PEERS);
+	contenders[n_contenders++] = c;
+}
+
+static int is_peer(const struct dirent *d)
+{
+	return strncmp(d->d_name, "peer_", 5) == 0 && !strchr(d->d_name, '.');
+}
+
+void find_contenders(const char *dir)
+{
+	struct dirent **list;
+	int n = scandir(dir, &list, is_peer, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		char path[4096];
+		snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
+		get_to_know(path);
+		free(list[i]);
+	}
+	int ours = find_contender("costep");
+	if (ours < 0)
+		die("there is no peer_costep in %s", dir);
+	struct contender first = contenders[ours];
+	memmove(contenders + 1, contenders, (size_t)ours * sizeof(first));
+	contenders[OURS] = first;
+	free(list);
+}
+
+/* --- samples ------------------------------------------------------------------------------ */
+
+void worker_start(struct worker *w, const struct contender *c, const struct job *job, const struct options *o)
+{
+	char ms[16];
+
+	snprintf(ms, sizeof(ms), "%d", o->ms);
+	start(w, (char *[]){ (char *)c->path, "sample", (char *)job->figures[0].name, ms, o->is_quick ? "1" : "0", NULL }, false);
+}
+
+static char *ask(struct worker *w)
+{
+	return write(w->in, "s\n", 2) == 2 ? read_line(w) : NULL;
+}
+
+static const char *take_numbers(const char *line, const struct job *job, double *value)
+{
+	static char why[96];
+
+	if (!line)
+		return "it gave no answer";
+	if (line[0] == '!') {
+		copy(why, sizeof(why), line + 2);
+		return why;
+	}
+	for (int i = 0, used; i < n_figures(job); i++, line += used)
+		if (sscanf(line, "%lf%n", &value[i], &used) != 1)
+			return "its answer is no number";
+	return NULL;
+}
+
+/* One server and one client. @calls: what the server has made, if it is traced. */
+static const char *echo_once(struct worker *w, const struct job *job, double seconds, double *value, long *requests, long *calls)
+{
+	int port, server;
+	char *line = ask(w);
+
+	if (!line || sscanf(line, "%d %d", &port, &server) != 2)
+		return line && line[0] == '!' ? line + 2 : "it has not begun to serve";
+	*requests = client(port, (int)job->arg, seconds, server, &value[0], &value[1]);
+	kill(server, SIGKILL);
+	line = read_line(w);
+	if (*requests < 0 || !line)
+		return "it does not serve so many";
+	*calls = atol(line);
+	return NULL;
+}
+
+static const char *sample_echo(struct worker *w, const struct job *job, const struct options *o, double *value)
+{
+	long requests, calls;
+
+	if (job->kind == ECHO)
+		return echo_once(w, job, o->is_quick ? 0.5 : 3, value, &requests, &calls);
+	double ignored[2];
+	long more_requests, more_calls;
+	const char *why = echo_once(w, job, 0.2, ignored, &requests, &calls);
+	if (!why)
+		why = echo_once(w, job, 0.8, ignored, &more_requests, &more_calls);
+	if (!why && (calls <= 0 || more_requests <= requests))
+		why = "ptrace is not allowed here";
+	if (!why)
+		value[0] = (double)(more_calls - calls) / (double)(more_requests - requests);
+	return why;
+}
+
+/* The whole sum of a dump of callgrind's; -1: there is none. */
+static long total_of(const char *out, int dump)
+{
+	char path[64], line[256];
+	long sum = -1;
+
+	snprintf(path, sizeof(path), "%s.%d", out, dump);
+	FILE *f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		(void)(sscanf(line, "totals: %ld", &sum) == 1 || sscanf(line, "summary: %ld", &sum) == 1);
+	if (f)
+		fclose(f);
+	unlink(path);
+	return sum;
+}
+
+static const char *sample_instructions(const struct contender *c, const struct job *job, double *value)
+{
+	char dir[] = "/tmp/bench-XXXXXX", out[64], option[96], *line;
+	static char why[96];
+	struct worker w;
+
+	copy(why, sizeof(why), "callgrind gave no count ('make deps bench' installs valgrind)");
+	if (!mkdtemp(dir))
+		die("no place for callgrind's output: %s", strerror(errno));
+	snprintf(out, sizeof(out), "%s/out", dir);
+	snprintf(option, sizeof(option), "--callgrind-out-file=%s", out);
+	start(&w, (char *[]){ "valgrind", "--quiet", "--tool=callgrind", option, (char *)c->path, "count",
+			      (char *)job->figures[0].name, NULL }, true);
+	while ((line = read_line(&w)) != NULL) /* until it ends */
+		if (line[0] == '!')
+			copy(why, sizeof(why), line + 2);
+	worker_stop(&w);
+	total_of(out, 1); /* making what is needed */
+	long few = total_of(out, 2), many = total_of(out, 3);
+	unlink(out);
+	rmdir(dir);
+	if (few <= 0 || many <= few)
+		return why;
+	value[0] = (double)(many - few) / 2000;
+	return NULL;
+}
+
+const char *worker_sample(struct worker *w, const struct contender *c, const struct job *job, const struct options *o,
+			  double *value)
+{
+	if (job->kind == INSTRUCTIONS)
+		return sample_instructions(c, job, value);
+	if (job->kind == ECHO || job->kind == ECHO_CALLS)
+		return sample_echo(w, job, o, value);
+	return take_numbers(ask(w), job, value);
+}
