@@ -61,6 +61,7 @@ void *hook_real(enum hook_id id)
 struct hook_switch {
 	struct co_attachment attachment;
 	bool is_on;
+	int socket; /* the number that its last read or write found to be a socket; -1: none */
 };
 
 static const char switches; /* its address is the attachments' owner */
@@ -85,6 +86,7 @@ int co_enable_hook_sys(void)
 		if (!s)
 			return -1;
 		s->attachment = (struct co_attachment){ .owner = &switches, .drop = drop_switch };
+		s->socket = -1;
 		co_attach(co_self(), &s->attachment);
 	}
 	s->is_on = true;
@@ -104,6 +106,21 @@ bool co_is_enable_sys_hook(void)
 {
 	const struct hook_switch *s = co_self() ? switch_of(co_self()) : NULL;
 	return s && s->is_on;
+}
+
+bool hook_was_socket(int fd)
+{
+	return switch_of(co_self())->socket == fd;
+}
+
+void hook_note_kind(int fd, struct hook_kind kind)
+{
+	struct hook_switch *s = switch_of(co_self());
+
+	if (kind.is_socket)
+		s->socket = fd;
+	else if (s->socket == fd)
+		s->socket = -1;
 }
 
 bool hook_is_on(void)

@@ -93,6 +93,11 @@ struct hook_kind {
 };
 struct hook_kind hook_kind(int fd);
 
+/* Was @fd a socket when the running coroutine last read or wrote, where hooks are on? A
+ * guess, which spares a system call: act on it only by a call that says ENOTSOCK. */
+bool hook_was_socket(int fd);
+void hook_note_kind(int fd, struct hook_kind kind);
+
 /* Is @fd ready for @events at this moment? */
 bool hook_look(int fd, short events);
 

@@ -8,7 +8,9 @@
  * Some kinds of files do not know it (EOPNOTSUPP). There: look whether it is ready;
  * if not, wait and look again, for somebody else may have been quicker; then call.
  * Sockets know it since Linux 6.5 only, and a look does not say how much a socket
- * takes: reading them is receiving, and writing is sending.
+ * takes: reading them is receiving, and writing is sending. A coroutine most often
+ * stays with one socket. So what was one is not asked again what it is: if it is another
+ * file by now, receiving and sending say so (ENOTSOCK).
  */
 #include <errno.h>
 #include <limits.h>
@@ -53,6 +55,11 @@ static ssize_t try_read(int fd, const struct iovec *iov, int n, enum hook_way *w
 	return -1;
 }
 
+static ssize_t receive(int fd, const struct iovec *iov, int n)
+{
+	return hook_recv(fd, &(struct msghdr){ .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n }, 0);
+}
+
 static ssize_t hooked_read(int fd, const struct iovec *iov, int n)
 {
 	struct hook_wait wait = { .fd = fd, .events = POLLIN, .timeout_option = SO_RCVTIMEO };
@@ -61,12 +68,19 @@ static ssize_t hooked_read(int fd, const struct iovec *iov, int n)
 
 	if (n <= 0 || n > IOV_MAX || hook_iov_len(iov, n) == 0) /* refused, or nothing is done */
 		return REAL(readv)(fd, iov, n);
+	if (hook_was_socket(fd)) {
+		got = receive(fd, iov, n);
+		if (got >= 0 || errno != ENOTSOCK)
+			return got;
+		errno = error;
+	}
 	struct hook_kind kind = hook_kind(fd);
 	enum hook_way way = kind.way;
+	hook_note_kind(fd, kind);
 	if (way == HOOK_PLAINLY)
 		return plain_read(fd, iov, n);
 	if (kind.is_socket)
-		return hook_recv(fd, &(struct msghdr){ .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n }, 0);
+		return receive(fd, iov, n);
 	while ((got = try_read(fd, iov, n, &way)) < 0) {
 		if (errno != EAGAIN)
 			return -1;
@@ -176,18 +190,31 @@ static ssize_t write_all(int fd, const struct iovec *all, int n_all, struct hook
 }
 /* END SOLUTION */
 
+static ssize_t give(int fd, const struct iovec *iov, int n)
+{
+	return hook_send(fd, &(struct msghdr){ .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n }, 0);
+}
+
 static ssize_t hooked_write(int fd, const struct iovec *iov, int n)
 {
 	int error = errno;
+	ssize_t put;
 
 	if (n <= 0 || n > IOV_MAX || hook_iov_len(iov, n) == 0)
 		return REAL(writev)(fd, iov, n);
+	if (hook_was_socket(fd)) {
+		put = give(fd, iov, n);
+		if (put >= 0 || errno != ENOTSOCK)
+			return put;
+		errno = error;
+	}
 	struct hook_kind kind = hook_kind(fd);
+	hook_note_kind(fd, kind);
 	if (kind.way == HOOK_PLAINLY)
 		return plain_write(fd, iov, n);
 	if (kind.is_socket)
-		return hook_send(fd, &(struct msghdr){ .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n }, 0);
-	ssize_t put = write_all(fd, iov, n, kind);
+		return give(fd, iov, n);
+	put = write_all(fd, iov, n, kind);
 	if (put >= 0)
 		errno = error;
 	return put;

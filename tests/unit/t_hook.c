@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -404,6 +405,20 @@ static void do_read(int fd)
 	CHECK(read(fd, buf, sizeof(buf)) > 0);
 }
 
+static void do_read_twice(int fd)
+{
+	char byte;
+	CHECK_EQ(read(fd, &byte, 1), 1);
+	CHECK_EQ(read(fd, &byte, 1), 1);
+}
+
+static void do_read_and_write(int fd)
+{
+	char byte;
+	CHECK_EQ(read(fd, &byte, 1), 1);
+	CHECK_EQ(write(fd, &byte, 1), 1);
+}
+
 static void do_recv(int fd)
 {
 	char buf[8];
@@ -462,6 +477,10 @@ static void costs(void)
 	CHECK(cost(s[0], do_recv) == 1); /* nothing is consumed in us, but it is in the socket */
 	CHECK_EQ(write(s[1], "12345678", 8), 8);
 	CHECK(cost(s[0], do_read) <= 2);
+	CHECK_EQ(write(s[1], "12345678", 8), 8);
+	CHECK_EQ(cost(s[0], do_read_twice), 3); /* what was a socket is not asked again */
+	CHECK_EQ(write(s[1], "12345678", 8), 8);
+	CHECK_EQ(cost(s[0], do_read_and_write), 3);
 	CHECK(cost(p[0], do_read) <= 2);
 	CHECK(cost(e, do_read) <= 2);
 	CHECK(cost(tty[1], do_read) <= 3);
@@ -713,7 +732,7 @@ static void no_hidden_flag(void)
 /* F10: what a number once was says nothing about what it is. */
 static void *stale(void *arg)
 {
-	int s[2], p[2];
+	int s[2], p[2], q[2], r[2], file = memfd_create("", 0);
 	struct timeval t = { 0, 1000 };
 	char c;
 
@@ -726,6 +745,33 @@ static void *stale(void *arg)
 	*(int *)arg = p[1];
 	CHECK_EQ(fcntl(s[0], F_GETFL), O_RDONLY);
 	CHECK_EQ(read(s[0], &c, 1), 1); /* for ever, now */
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, q), 0);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, r), 0);
+	CHECK_EQ(write(r[1], "x", 1), 1);
+	CHECK_EQ(write(q[0], "x", 1), 1);
+	CHECK_EQ(dup2(p[1], q[0]), q[0]);
+	errno = 0;
+	CHECK_EQ(write(q[0], "x", 1), 1);
+	CHECK_EQ(errno, 0);
+	CHECK_EQ(read(s[0], &c, 1), 1);
+	CHECK_EQ(errno, 0);
+	/* A file of the disk is asked by no call but the plain one. */
+	CHECK_EQ(read(q[1], &c, 1), 1);
+	CHECK_EQ(dup2(file, q[1]), q[1]);
+	CHECK_EQ(write(q[1], "x", 1), 1);
+	CHECK_EQ(errno, 0);
+	CHECK_EQ(dup2(r[0], q[1]), q[1]);
+	CHECK_EQ(read(q[1], &c, 1), 1);
+	CHECK_EQ(dup2(file, q[1]), q[1]);
+	CHECK_EQ(lseek(file, 0, SEEK_SET), 0);
+	CHECK_EQ(read(q[1], &c, 1), 1);
+	CHECK_EQ(errno, 0);
+	close(file);
+	close(r[0]);
+	close(r[1]);
+	close(q[0]);
+	close(q[0]);
+	close(q[1]);
 	close(s[0]);
 	close(s[1]);
 	close(p[0]);
