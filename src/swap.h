@@ -30,8 +30,9 @@ struct co_exec {
  *
  * Returns      0 when somebody swaps to @from again; -1, ENOMEM at once: nothing
  *              has changed. Only a shared stack can fail (lesson 10), and never
- *              for a caller that leaves for good. */
-int co_swap(struct co_exec *from, struct co_exec *to);
+ *              for a caller that leaves for good.
+ * It stays a function, with link-time optimization too: debuggers begin a switch here. */
+__attribute__((noinline)) int co_swap(struct co_exec *from, struct co_exec *to);
 
 /* The first thing a new execution does: what co_swap does after returning. */
 void co_swap_arrived(struct co_exec *me);
