@@ -14,7 +14,7 @@ enum kind {
 	CALLS,        /* system calls of an op, by ptrace: likewise (trace.c) */
 	MEMORY,       /* resident bytes of each of @arg idle coroutines (crowd.c) */
 	MEMORY_SHARED,
-	TIMERS,       /* processor time for @arg coroutines that sleep once, each (crowd.c) */
+	TIMERS,       /* processor time of a sleep, with @arg sleepers at a time (crowd.c) */
 	LATENESS,     /* @arg sleepers: by how much they wake late (crowd.c) */
 	IDLE,         /* @arg readers that wait in vain, and one sleeper (crowd.c) */
 	ECHO,         /* a server, and a client with @arg connections (talk.c, client.c) */

@@ -79,7 +79,8 @@ struct peer {
 	void (*loop[N_OPS])(long n, long arg); /* NULL: it cannot. TALK and TALK_POLL: NULL
 						  where sched does it */
 	void (*idle)(long n);        /* make @n coroutines that have yielded once, and stay */
-	void (*idle_shared)(long n); /* the same, on shared stacks */
+	double (*idle_shared)(long n); /* the same, on shared stacks; returns how many bytes of
+					  each stack are kept aside, on average */
 	void (*serve)(int listener); /* echo whatever comes; NULL: by sched */
 	const struct sched *sched;
 };

@@ -160,12 +160,15 @@ static void idle(long n)
 		co_resume(make(&private_stack, yield_for_ever, NULL));
 }
 
-static void idle_shared(long n)
+static double idle_shared(long n)
 {
 	struct co_attr attr = shared_stack(16);
+	struct co_sharestack_stats stats;
 
 	for (long i = 0; i < n; i++)
 		co_resume(make(&attr, yield_for_ever, NULL));
+	co_sharestack_stats(attr.share_stack, &stats);
+	return (double)stats.saved_bytes / (double)stats.saves;
 }
 
 /* --- the scheduler ---------------------------------------------------------------------- */
