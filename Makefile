@@ -47,7 +47,8 @@ override Q := $(if $(V),,@)
 # $(call need,COMMAND,what make deps must be asked for): else a recipe ends here.
 need     = $(if $(shell command -v $(firstword $(1))),,$(error $(firstword $(1)) is missing; \
            'make deps $(2)' installs what Debian has of it))
-say      = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
+# (`make bench JSON=1`: standard output is for something else.)
+say      = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2)$(if $(filter 1,$(JSON)), >&2))
 
 # `make deps X`: everything waits until the packages are there, with -j too.
 WAIT    := $(filter deps,$(MAKECMDGOALS))
