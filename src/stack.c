@@ -38,9 +38,28 @@ static _Thread_local struct size_class *classes;
 
 static void (*wipe)(struct co_stack *stack); /* NULL: none; any thread may set it */
 
-static size_t page_size(void)
+/* What @ask says, asked once: each co_create needs it, it never changes, and the C library
+ * looks through a list for it. Threads that ask at the same time find the same. */
+static size_t asked_once(size_t *known, size_t (*ask)(void))
+{
+	size_t value = __atomic_load_n(known, __ATOMIC_RELAXED);
+
+	if (value == 0) {
+		value = ask();
+		__atomic_store_n(known, value, __ATOMIC_RELAXED);
+	}
+	return value;
+}
+
+static size_t ask_page_size(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t page_size(void)
+{
+	static size_t known;
+	return asked_once(&known, ask_page_size);
 }
 
 /* --- the pool ------------------------------------------------------------- */
@@ -111,11 +130,17 @@ static struct size_class *class_for(size_t size)
 	return c;
 }
 
-size_t co_stack_min(void)
+static size_t ask_stack_min(void)
 {
 	size_t signal_frame = getauxval(AT_MINSIGSTKSZ);
 	size_t min = 16 * 1024;
 	return min > signal_frame + 8 * 1024 ? min : signal_frame + 8 * 1024;
+}
+
+size_t co_stack_min(void)
+{
+	static size_t known;
+	return asked_once(&known, ask_stack_min);
 }
 
 /* BEGIN SOLUTION */
