@@ -354,7 +354,8 @@ $(BENCH)/how: LOOKED_FOR += /usr/include/boost/context/fiber.hpp /usr/include/bo
 $(BENCH)/src/%: HIDDEN := -fvisibility=hidden
 # Peers' headers say <assert.h> and mean libc's; and they check less without a debug build.
 $(BENCH)/tests/bench/%: CFLAGS := $(patsubst -Isrc,-iquote src,$(CFLAGS)) -DNDEBUG
-$(BENCH)/tests/bench/%: CXXFLAGS := $(patsubst -Isrc,-iquote src,$(CXXFLAGS)) -DNDEBUG
+$(BENCH)/tests/bench/%: CXXFLAGS := $(patsubst -Isrc,-iquote src,$(CXXFLAGS)) -DNDEBUG \
+                                    $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
 .PRECIOUS: $(BENCH)/%.o
 $(eval $(call compile_rules,$(BENCH),-O2 $(CF_FLAG)))
 $(eval $(call hooks_rule,$(BENCH)))

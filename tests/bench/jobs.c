@@ -11,29 +11,29 @@ const struct job jobs[] = {
 	{ LOOP, ROUNDTRIP, 0, .figures = { { "roundtrip.0", "ns", "resume + yield" } } },
 	{ LOOP, ROUNDTRIP, 3, .figures = { { "roundtrip.3", "ns", "resume + yield, 3 frames between" } } },
 	{ LOOP, ROUNDTRIP, 6, .figures = { { "roundtrip.6", "ns", "resume + yield, 6 frames between" } } },
-	{ LOOP, ROUND_MANY, 3, .figures = { { "roundtrip.many", "ns", "the same, 1000 coroutines, 3 frames" } } },
+	{ LOOP, ROUND_MANY, 3, .figures = { { "roundtrip.many", "ns", "resume + yield, 1000 coroutines in turn, 3 frames" } } },
 
 	{ LOOP, CREATE, 1, .figures = { { "create.1", "ns", "create + run + release" } } },
-	{ LOOP, CREATE, MANY, .figures = { { "create.1000", "ns", "the same, 1000 alive at a time, each" } } },
+	{ LOOP, CREATE, MANY, .figures = { { "create.1000", "ns", "create + run + release, 1000 alive at a time, each" } } },
 
 	{ LOOP, SHARED, 64, .figures = { { "shared.64", "ns", "resume + yield, shared stack, 64 B live" } } },
-	{ LOOP, SHARED, 256, .is_long = true, .figures = { { "shared.256", "ns", "the same, 256 B" } } },
-	{ LOOP, SHARED, 1024, .figures = { { "shared.1024", "ns", "the same, 1 KiB" } } },
-	{ LOOP, SHARED, 4096, .figures = { { "shared.4096", "ns", "the same, 4 KiB" } } },
-	{ LOOP, SHARED, 16384, .is_long = true, .figures = { { "shared.16384", "ns", "the same, 16 KiB" } } },
-	{ LOOP, SHARED, 65536, .figures = { { "shared.65536", "ns", "the same, 64 KiB" } } },
+	{ LOOP, SHARED, 256, .is_long = true, .figures = { { "shared.256", "ns", "resume + yield, shared stack, 256 B live" } } },
+	{ LOOP, SHARED, 1024, .figures = { { "shared.1024", "ns", "resume + yield, shared stack, 1 KiB live" } } },
+	{ LOOP, SHARED, 4096, .figures = { { "shared.4096", "ns", "resume + yield, shared stack, 4 KiB live" } } },
+	{ LOOP, SHARED, 16384, .is_long = true, .figures = { { "shared.16384", "ns", "resume + yield, shared stack, 16 KiB live" } } },
+	{ LOOP, SHARED, 65536, .figures = { { "shared.65536", "ns", "resume + yield, shared stack, 64 KiB live" } } },
 
-	{ MEMORY, .arg = 10000, .most_rounds = 3, .figures = { { "memory.private.10000", "B", "resident, each of 10 000 idle coroutines" } } },
-	{ MEMORY, .arg = 100000, .most_rounds = 3, .is_long = true, .figures = { { "memory.private.100000", "B", "each of 100 000" } } },
-	{ MEMORY, .arg = 1000000, .most_rounds = 1, .is_long = true, .figures = { { "memory.private.1000000", "B", "each of 1 000 000" } } },
+	{ MEMORY, .arg = 10000, .most_rounds = 3, .figures = { { "memory.private.10000", "B", "memory of each of 10 000 idle coroutines" } } },
+	{ MEMORY, .arg = 100000, .most_rounds = 3, .is_long = true, .figures = { { "memory.private.100000", "B", "memory of each of 100 000" } } },
+	{ MEMORY, .arg = 1000000, .most_rounds = 1, .is_long = true, .figures = { { "memory.private.1000000", "B", "memory of each of 1 000 000" } } },
 	{ MEMORY_SHARED, .arg = 10000, .most_rounds = 3, .figures = {
-		{ "memory.shared.10000", "B", "on shared stacks, each of 10 000" },
+		{ "memory.shared.10000", "B", "memory on shared stacks, each of 10 000" },
 		{ "memory.shared.10000.rest", "B", "without the bytes of their stacks that are kept aside" } } },
 	{ MEMORY_SHARED, .arg = 100000, .most_rounds = 3, .is_long = true, .figures = {
-		{ "memory.shared.100000", "B", "on shared stacks, each of 100 000" },
+		{ "memory.shared.100000", "B", "memory on shared stacks, each of 100 000" },
 		{ "memory.shared.100000.rest", "B", "without the bytes of their stacks that are kept aside" } } },
 	{ MEMORY_SHARED, .arg = 1000000, .most_rounds = 1, .is_long = true, .figures = {
-		{ "memory.shared.1000000", "B", "on shared stacks, each of 1 000 000" },
+		{ "memory.shared.1000000", "B", "memory on shared stacks, each of 1 000 000" },
 		{ "memory.shared.1000000.rest", "B", "without the bytes of their stacks that are kept aside" } } },
 
 	{ TIMERS, .arg = 10000, .figures = { { "timers.10000", "ns", "arm + expire, 10 000 sleepers, each sleep" } } },
@@ -48,17 +48,17 @@ const struct job jobs[] = {
 		{ "idle.cpu", "ms", "processor time in these" } } },
 
 	{ LOOP, TALK, 0, .figures = { { "io.rw", "ns", "a byte there and back: write, read" } } },
-	{ LOOP, TALK_POLL, 0, .figures = { { "io.poll", "ns", "the same with a poll before each read" } } },
+	{ LOOP, TALK_POLL, 0, .figures = { { "io.poll", "ns", "a byte there and back, with a poll before each read" } } },
 	{ CALLS, TALK, 0, .most_rounds = 1, .figures = { { "io.rw.calls", "", "system calls of one there and back" } } },
-	{ CALLS, TALK_POLL, 0, .most_rounds = 1, .figures = { { "io.poll.calls", "", "the same with a poll before each read" } } },
+	{ CALLS, TALK_POLL, 0, .most_rounds = 1, .figures = { { "io.poll.calls", "", "a byte there and back, with a poll before each read" } } },
 
 	{ ECHO, .arg = 100, .most_rounds = 5, .figures = {
 		{ "echo.100", "req/s", "echo server, 100 connections", true },
-		{ "echo.100.cpu", "us", "its processor time for a request" } } },
-	{ ECHO_CALLS, .arg = 100, .most_rounds = 1, .figures = { { "echo.100.calls", "", "its system calls for a request" } } },
+		{ "echo.100.cpu", "us", "echo server, 100 connections: its processor time for a request" } } },
+	{ ECHO_CALLS, .arg = 100, .most_rounds = 1, .figures = { { "echo.100.calls", "", "echo server, 100 connections: its system calls for a request" } } },
 	{ ECHO, .arg = 1000, .most_rounds = 5, .figures = {
 		{ "echo.1000", "req/s", "echo server, 1000 connections", true },
-		{ "echo.1000.cpu", "us", "its processor time for a request" } } },
+		{ "echo.1000.cpu", "us", "echo server, 1000 connections: its processor time for a request" } } },
 
 	{ INSTRUCTIONS, SWITCH, 0, .most_rounds = 1, .figures = { { "instr.switch", "", "instructions: one bare switch, and the loop around it" } } },
 	{ INSTRUCTIONS, ROUNDTRIP, 0, .most_rounds = 1, .figures = { { "instr.roundtrip", "", "instructions: resume + yield" } } },
