@@ -187,8 +187,8 @@ static void measure(int job, const struct options *o)
 	struct worker w[MAX_PEERS];
 	int order[MAX_PEERS], n = 0;
 
-	if (o->is_quick && j->kind != LOOP && n_rounds > 2)
-		n_rounds = 2;
+	if (o->is_quick && j->kind != LOOP)
+		n_rounds = 1;
 	for (int p = 0; p < n_contenders; p++) {
 		if (!contenders[p].can[job])
 			continue;
