@@ -371,12 +371,11 @@ $(BENCH)/bench: $(call bench_objects,bench workers client results targets report
 
 -include $(shell find $(BENCH) -name '*.d' 2>/dev/null)
 
-bench-build: $(BENCH)/bench $(PEERS:%=$(BENCH)/%) | $(WAIT)
-bench: bench-build | $(WAIT) ## speed, beside other libraries: QUICK=1 ONLY=switch,io JSON=1|FILE SVG=FILE ROUNDS=9 CF=1 CC=clang
+bench: $(BENCH)/bench $(PEERS:%=$(BENCH)/%) | $(WAIT) ## speed, beside other libraries: QUICK=1 ONLY=switch,io JSON=1|FILE SVG=FILE ROUNDS=9 CF=1 CC=clang
 	@$(BENCH)/bench --peers $(BENCH) --targets tests/bench/targets.txt --built '$(notdir $(CC)) -O2 $(CF_FLAG)' \
 	  $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json '$(JSON)') $(if $(SVG),--svg '$(SVG)') \
 	  $(if $(ROUNDS),--rounds '$(ROUNDS)')
-.PHONY: bench bench-build
+.PHONY: bench
 
 lint: | $(WAIT) ## shellcheck, headers on their own as C11, C++17, C++20
 	@tests/lint
@@ -390,8 +389,8 @@ textcheck: | $(WAIT) ## code blocks, experiments and links in the texts
 # --- machine ------------------------------------------------------------------------
 
 # Which groups of .ci/packages are wanted, by what else is asked for.
-GROUPS := lesson debug $(if $(filter check% bench,$(MAKECMDGOALS)),check) $(if $(filter bench,$(MAKECMDGOALS)),bench) \
-          $(if $(filter test% unit lint,$(MAKECMDGOALS)),check test)
+GROUPS := $(strip lesson debug $(if $(filter check% bench,$(MAKECMDGOALS)),check) \
+          $(if $(filter bench,$(MAKECMDGOALS)),bench) $(if $(filter test% unit lint,$(MAKECMDGOALS)),check test))
 
 deps: ## install the Debian packages that are missing; with `test` or `bench`: those for these too
 	@.ci/deps $(GROUPS)

@@ -338,7 +338,7 @@ check2() { # BODY [FUNCTION]
 	solve 3 -e ''
 	PATH=$PWD/bin:$PATH run -2 make -s check3
 	[[ $output == *"missing packages: g++ libunwind-dev"*"'make deps check3' installs them"* ]]
-	[ "$(make -s print-GROUPS MAKECMDGOALS='deps check3')" = 'lesson debug check ' ]
+	[ "$(make -s print-GROUPS MAKECMDGOALS='deps check3')" = 'lesson debug check' ]
 	solve 2 -e ''
 	PATH=$PWD/bin:$PATH run -0 make -s check2
 	is_full

@@ -122,8 +122,8 @@ Example: (gdb) co-apply all -s frame function worker"""
     @staticmethod
     def _parted(args):
         """(whom, COMMAND, is it -s?)"""
-        match = re.match(r'\s*((?:\d+\s+)*\d+(?=\s)|"[^"]*"|\S+)\s+(-s\s+)?(.*\S)', args)
-        if not match:
+        match = re.match(r'\s*((?:\d+\s+)*\d+(?=\s)|"[^"]*"|\S+)\s+(-s(?:\s+|$))?(.*\S)?', args)
+        if not match or not match[3] or match[3].isdigit():
             raise commands.Usage("wants a coroutine and a command, as in: co-apply all bt")
         which, silent, command = match.groups()
         return which.split() if which[0].isdigit() else [which], command, bool(silent)

@@ -146,7 +146,7 @@ static intptr_t swap(void *from, void *to)
 
 static pthread_barrier_t both;
 
-static void begin(struct side *s)
+static void is_me(struct side *s)
 {
 	pthread_attr_t attr;
 	size_t len;
@@ -156,6 +156,11 @@ static void begin(struct side *s)
 	CHECK_EQ(pthread_attr_getstack(&attr, (void **)&s->lo, &len), 0);
 	pthread_attr_destroy(&attr);
 	s->hi = s->lo + len;
+}
+
+static void begin(struct side *s)
+{
+	is_me(s);
 	pthread_barrier_wait(&both);
 }
 
@@ -284,10 +289,61 @@ static void coroutines(void)
 	run_both(resume_and_compare, SA_ONSTACK);
 }
 
+/* --- not by chance: a signal after each instruction ---------------------------------------- */
+
+enum { STEPPED = 10, TRAP_FLAG = 0x100 /* EFLAGS.TF */ };
+
+/* int3 begins it, and the next ends it. */
+static void after_each(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	const char *rsp = (const char *)regs[REG_RSP];
+
+	(void)sig;
+	if (info->si_code == SI_KERNEL)
+		regs[REG_EFL] ^= TRAP_FLAG;
+	else if (is_in((const char *)regs[REG_RIP], swap_begin, swap_end)) {
+		my->n_inside++;
+		CHECK(is_in(rsp, my->lo, my->hi) || is_in(rsp, my->stack, my->stack + STACK_LEN));
+	}
+}
+
+static void after_each_instruction(void)
+{
+	struct sigaction action = { .sa_sigaction = after_each, .sa_flags = SA_SIGINFO };
+	struct side *s = &sides[0];
+	struct rng r = { test_seed(43) };
+	struct coctx set;
+	struct regs got;
+
+#if defined(CO_ASAN) || defined(CO_TSAN)
+	check_skip("a sanitizer: its checks of a handler's frames, or of when signals come");
+#endif
+	if (is_under_valgrind())
+		check_skip("valgrind: its processor has no trap flag");
+	find_swap();
+	is_me(s);
+	s->stack = aligned_alloc(16, STACK_LEN);
+	CHECK_EQ(sigaction(SIGTRAP, &action, NULL), 0);
+	for (int i = 0; i < STEPPED; i++) {
+		forge_other(s, &r);
+		regs_random(&set, &r);
+		__asm__ volatile("int3");
+		regs_call(&set, &got, swap, &s->me, &s->other);
+		__asm__ volatile("int3");
+		CHECK_SAME_REGS(&got.at, &set);
+		CHECK_SAME_REGS(&s->got, &s->trash);
+	}
+	printf("# %u signals inside %d swaps\n", s->n_inside, 2 * STEPPED);
+	CHECK(s->n_inside >= 2 * STEPPED * 20);
+	free(s->stack);
+}
+
 static const struct test_case cases[] = {
 	{ "preempted", "Q3: a thread that loses its processor inside the swap loses nothing", on_alternate_stack, 0, 0 },
 	{ "on_the_stacks", "Q3: a handler on the stacks themselves, inside the swap, destroys nothing", on_the_stacks, 0, 0 },
 	{ "coroutines", "Q3: the same with coroutines", coroutines, 0, 0 },
+	{ "each_instruction", "Q3: nor does one after each single instruction of the swap", after_each_instruction, 0, 0 },
 };
 
 TEST_MAIN(cases)

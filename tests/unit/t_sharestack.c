@@ -681,9 +681,9 @@ static void no_memory_to_yield(void)
 /* From so deep that the caller's save_buffer has no room for it. */
 static __attribute__((noinline)) void fail_deeper(struct co *co, size_t len)
 {
-	volatile char *more = alloca(len);
+	void *more = alloca(len);
 
-	more[0] = 1;
+	__asm__ volatile("" ::"r"(more) : "memory"); /* all of it is there */
 	no_memory = true;
 	CHECK_FAILS(co_resume(co), -1, ENOMEM);
 	no_memory = false;
