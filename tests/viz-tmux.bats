@@ -64,6 +64,11 @@ start() {
 
 # It has ended with STATUS, and the terminal is as before.
 ended_well() {
+	local i
+	for ((i = 0; i < 300; i++)); do
+		[ ! -s rc ] || break
+		sleep 0.05
+	done
 	sees '^ended$'
 	[ "$(cat rc)" = "$1" ]
 	is_as_before
@@ -205,6 +210,8 @@ is_gone() {
 	sees 'switch 1/.*live'
 	keys C-z # which the program does not hear of
 	sees 'Stopped'
+	sees '^ended$' # the shell goes on: this is not the end yet
+	rm rc
 	keys fg Enter
 	sees 'switch 1/.*live'
 	keys ':arrive:4' Enter
