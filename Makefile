@@ -371,7 +371,8 @@ $(BENCH)/bench: $(call bench_objects,bench workers client results targets report
 
 -include $(shell find $(BENCH) -name '*.d' 2>/dev/null)
 
-bench: $(BENCH)/bench $(PEERS:%=$(BENCH)/%) | $(WAIT) ## speed, beside other libraries: QUICK=1 ONLY=switch,io JSON=1|FILE SVG=FILE ROUNDS=9 CF=1 CC=clang
+BENCH_PROGRAMS := $(BENCH)/bench $(PEERS:%=$(BENCH)/%)
+bench: $(BENCH_PROGRAMS) | $(WAIT) ## speed, beside other libraries: QUICK=1 ONLY=switch,io JSON=1|FILE SVG=FILE ROUNDS=9 CF=1 CC=clang
 	@$(BENCH)/bench --peers $(BENCH) --targets tests/bench/targets.txt --built '$(notdir $(CC)) -O2 $(CF_FLAG)' \
 	  $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json '$(JSON)') $(if $(SVG),--svg '$(SVG)') \
 	  $(if $(ROUNDS),--rounds '$(ROUNDS)')
