@@ -290,6 +290,20 @@ static void function(void)
 	CHECK(model_place(m, "func:travel_walk", &place, &why) && place == 0);
 	CHECK(!model_place(m, "func:travel_leaf#4", &place, &why) && strstr(why, "enters it 3 times"));
 	free(why);
+	/* its first line: what stands there, and nothing before */
+	CHECK(model_place(m, "func:travel_leaf", &t, &why));
+	snprintf(text, sizeof(text), "line:t_viz_travel.c:%d#3", lines[t].line);
+	CHECK(model_place(m, text, &place, &why));
+	CHECK_EQ(rips[place], rips[t]);
+	CHECK(model_place(m, "func:travel_leaf#3", &t, &why));
+	CHECK_EQ(place, t);
+	text[strlen(text) - 1] = '4';
+	CHECK(!model_place(m, text, &place, &why) && strstr(why, "comes there 3 times"));
+	free(why);
+	CHECK(!model_place(m, "line:t_viz_travel.c", &place, &why) && strstr(why, "line:loop.c:79"));
+	free(why);
+	CHECK(!model_place(m, "line:nowhere.c:7", &place, &why) && strstr(why, "no code of such a line"));
+	free(why);
 	CHECK(!model_place(m, "func:main", &place, &why) && strstr(why, "no recorded instruction is in it"));
 	free(why);
 	model_free(m);

@@ -230,7 +230,7 @@ static bool is_word(const char *words, const char *word, const char **rest)
 /* A place that is well said, as far as one can tell; "swicth:3" will never come. */
 static bool may_come(const char *words)
 {
-	static const char *const kinds[] = { "switch:", "rsp:", "arrive:", "func:", "t:" };
+	static const char *const kinds[] = { "switch:", "rsp:", "arrive:", "func:", "line:", "t:" };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strncmp(words, kinds[i], strlen(kinds[i])) == 0)

@@ -26,6 +26,7 @@ static const struct help_line more_help[] = {
 	{ "switch:3", "the 3rd switch, at its first step" },
 	{ "rsp:3  arrive:3", "its change of stacks; its end" },
 	{ "func:leaf#2", "the 2nd entry of function leaf" },
+	{ "line:loop.c:79", "where that line is run; #2 again" },
 	{ "save#1  end", "an event (create, resume, exit, ...)" },
 	{ "b NAME", "on to where NAME is entered" },
 	{ "bt", "the call frames of who runs" },

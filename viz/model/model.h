@@ -114,9 +114,11 @@ uint64_t model_reg_change(struct model *m, uint64_t t, enum reg r, int direction
 /* The next state after @t (or before it) that is the entry of function @name: its first
  * instruction, or behind a gap any of its instructions. */
 uint64_t model_find_function(struct model *m, uint64_t t, const char *name, int direction);
+/* The next state after @t that stands at the instruction at @address; @t: there is none. */
+uint64_t model_find_address(struct model *m, uint64_t t, uint64_t address);
 /* A place in words: "1234", "t:1234", "switch:3" (entry of the 3rd swap, from 1), "rsp:3"
- * (right after rsp changed hands there), "arrive:3", "func:leaf#2", "save#1", "create#2"
- * (event names), "end"; each may end in +N or -N. False: *@why (malloc'ed) says what is
+ * (right after rsp changed hands there), "arrive:3", "func:leaf#2", "line:loop.c:79#2",
+ * "save#1", "create#2" (event names), "end"; each may end in +N or -N. False: *@why (malloc'ed) says what is
  * wrong and what there is. */
 bool model_place(struct model *m, const char *place, uint64_t *t, char **why);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Places in words: "switch:3", "func:leaf#2+5", "save#1", "1234", "end".
+ * Places in words: "switch:3", "func:leaf#2+5", "line:loop.c:79", "save#1", "1234", "end".
  *
  * A place is a name and perhaps a number, then perhaps +N or -N. What does not exist is
  * answered with what does.
  */
 #include <ctype.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,6 +131,33 @@ static bool place_in_function(struct model *m, const struct place *p, uint64_t *
 			      ? "; 'coviz record --all' records those outside of the switch, too" : "");
 }
 
+/* "line:loop.c:79": where its first instruction is run, or that of the next line that has one. */
+static bool place_of_line(struct model *m, const struct place *p, uint64_t *t, char **why)
+{
+	char file[MAX_PLACE], *colon;
+	struct regs regs;
+	uint64_t line, address, n = 0, at = 0, next = 0;
+
+	strcpy(file, p->arg);
+	colon = strrchr(file, ':');
+	if (!colon || !number_of(colon + 1, &line) || line == 0 || line > INT_MAX)
+		return refuse(why, "line:%s: a file and the number of a line, as in line:loop.c:79", p->arg);
+	*colon = 0;
+	if (!m->symbols || !source_address(m->symbols, file, (int)line, &address))
+		return refuse(why, "line:%s: the program has no code of such a line (was it built with -g?)", p->arg);
+	if (model_regs_at(m, 0, &regs) && regs.r[REG_RIP] == address)
+		n++;
+	for (; n < p->nth && (next = model_find_address(m, at, address)) != at; n++)
+		at = next;
+	*t = at;
+	if (n == p->nth)
+		return true;
+	if (n > 0)
+		return refuse(why, "line:%s#%llu: the trace comes there %llu time%s", p->arg, (unsigned long long)p->nth,
+			      (unsigned long long)n, n > 1 ? "s" : "");
+	return refuse(why, "line:%s: no recorded instruction is of it", p->arg);
+}
+
 static int event_named(const char *name)
 {
 	for (int i = 0; i < N_EVENTS; i++)
@@ -183,10 +211,12 @@ static bool find_place(struct model *m, const struct place *p, uint64_t *t, char
 		return place_in_swap(m, p, t, why);
 	if (has_arg && strcmp(p->name, "func") == 0)
 		return place_in_function(m, p, t, why);
+	if (has_arg && strcmp(p->name, "line") == 0)
+		return place_of_line(m, p, t, why);
 	if (kind >= 0 && !has_arg)
 		return place_of_event(m, p, kind, t, why);
 	return refuse(why, "\"%s%s%s\" is no place. Places are: a number, switch:3, rsp:3, arrive:3, func:NAME, func:NAME#2, "
-		      "start, end, or an event as save#1 (create resume yield park wake exit save restore call return "
+		      "line:FILE:LINE, start, end, or an event as save#1 (create resume yield park wake exit save restore call return "
 		      "signal fork exec thread); each with +N or -N", p->name, has_arg ? ":" : "", p->arg);
 }
 

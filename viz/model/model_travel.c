@@ -278,6 +278,14 @@ uint64_t model_find_function(struct model *m, uint64_t t, const char *name, int 
 	return search(&s);
 }
 
+uint64_t model_find_address(struct model *m, uint64_t t, uint64_t address)
+{
+	struct symbol one = { .lo = address, .hi = address + 1 };
+	struct search s = { .m = m, .direction = 1, .t = t, .step = step_function, .function = &one };
+
+	return search(&s);
+}
+
 /* --- swaps, events ---------------------------------------------------------------------------------------- */
 
 uint64_t model_next_swap(const struct model *m, uint64_t t, int direction)
