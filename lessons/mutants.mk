@@ -8,9 +8,10 @@
 # breakN: ## lesson N's demo with a mistake in the code: M=2; GDB=1 or VIZ=1 to look at it, WHY=1 to be told
 # mutants: ## do the tests catch every mistake of every lesson? L=3: of lesson 3
 # symptoms: ## do the demos with these mistakes do what is said of them? L=3: of lesson 3
+# recordings: ## do the recordings of breakN VIZ=1 come to the mistake? L=3: of lesson 3
 
 # What the patches say of each: LESSON-NUMBER:FILE:TEST:PATCH. (Other goals need not know.)
-ifneq ($(filter break% mutants symptoms $(B)/mutants/%,$(MAKECMDGOALS)),)
+ifneq ($(filter break% mutants symptoms recordings $(B)/mutants/%,$(MAKECMDGOALS)),)
 PATCHES := $(sort $(wildcard lessons/*/mutants/[0-9]*.patch))
 MUTANTS := $(if $(PATCHES),$(shell awk '/^Killed-by: / { test = $$2 } /^\+\+\+ b\// { split(FILENAME, at, "/"); \
              print at[2] + 0 "-" at[4] + 0 ":" substr($$2, 3) ":" test ":" FILENAME }' $(PATCHES)))
@@ -59,7 +60,10 @@ mutants: | have-test $(WAIT)
 
 symptoms: | have-test $(WAIT)
 	$(call if_any,@B='$(B)' tests/mutants symptoms $(mutants_asked))
-.PHONY: mutants symptoms
+
+recordings: build/coviz | have-test $(WAIT)
+	$(call if_any,@B='$(B)' tests/mutants recordings $(mutants_asked))
+.PHONY: mutants symptoms recordings
 
 # --- make break3 M=2 ------------------------------------------------------------------
 

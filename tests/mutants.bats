@@ -27,6 +27,13 @@ scratch() {
 	cd "$dir" || return 1
 }
 
+# asked ID: as tests/mutants wants it
+asked() {
+	local patch
+	patch=$(echo lessons/"$(printf %02d "${1%-*}")"-*/mutants/"${1#*-}"-*.patch)
+	echo "$1:${1%-*}:none:$patch"
+}
+
 # --- all of them --------------------------------------------------------------------------
 
 @test "every lesson has at least four mutants, the last one two, each of one hunk in one file of it" {
@@ -183,5 +190,22 @@ killed() {
 	COSTEP_GDB_BATCH=1 run -0 make -s break3 M=2 GDB=1
 	[[ $output == *SIGSEGV*"mutants/3-2/src/coroutine.c"*"co_yield_ct"*"clumsy"* ]]
 	COSTEP_VIZ_BATCH=1 run -0 make -s break3 M=2 VIZ=1
-	[[ $output == *"switch:26"*SIGSEGV* ]]
+	[[ $output == *"recording show_mistakes() of demo"*"The demo has ended: killed by SIGSEGV."*SIGSEGV* ]]
+}
+
+@test "the recording has the mistake in it, and says whether the demo would have gone on" {
+	make -s build/coviz "$(value B)"/mutants/{3-2,11-2}/demo
+	B=$(value B) run -0 tests/mutants recordings "$(asked 3-2)" "$(asked 11-2)"
+	[[ $output == *"recordings of 2/2"* ]]
+	# by the lesson's own options it is not there
+	sed '/^Record:/d' lessons/11-sync/mutants/2-*.patch >"$BATS_TEST_TMPDIR/2-changed.patch"
+	scratch none :
+	mkdir -p lessons/11-sync/mutants
+	cp "$BATS_TEST_TMPDIR/2-changed.patch" lessons/11-sync/mutants/
+	cp "$OLDPWD/lessons/11-sync/viz.txt" lessons/11-sync/
+	ln -s "$OLDPWD"/{src,build} .
+	run -1 lessons/mutant recorded 11-sync 2 "$(make -s -C "$OLDPWD" print-B)/mutants/11-2/demo" build/coviz
+	[[ $output == *"no recorded instruction is of it"* ]]
+	COSTEP_VIZ_BATCH=1 run -0 lessons/mutant viz 11-sync 2 "$(make -s -C "$OLDPWD" print-B)/mutants/11-2/demo" build/coviz
+	[[ $output == *"ended by its limit, 120 switches recorded: the demo would have gone on"* ]]
 }
