@@ -193,6 +193,18 @@ killed() {
 	[[ $output == *"recording show_mistakes() of demo"*"The demo has ended: killed by SIGSEGV."*SIGSEGV* ]]
 }
 
+@test "from a call of the library, step goes on to what does its work" {
+	demo=$(value B)/mutants/11-2/demo
+	make -s "$demo"
+	for skips in "" lessons/skips.gdb; do
+		run -0 gdb -nx -q -batch -iex "set auto-load safe-path /" -ex "set debuginfod enabled off" ${skips:+-ex "source $skips"} \
+			-ex "break co_mutex_lock" -ex run -ex next -ex next -ex step -ex "frame" "$demo"
+		echo "$output"
+		[ -z "$skips" ] || [[ ${lines[*]: -4} == *"lock_until ("* ]]
+		[ -n "$skips" ] || [[ ${lines[*]: -4} != *"#0  lock_until ("* ]]
+	done
+}
+
 @test "the recording has the mistake in it, and says whether the demo would have gone on" {
 	make -s build/coviz "$(value B)"/mutants/{3-2,11-2}/demo
 	B=$(value B) run -0 tests/mutants recordings "$(asked 3-2)" "$(asked 11-2)"
