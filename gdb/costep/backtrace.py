@@ -15,8 +15,9 @@ Usage: co-bt [ID | NAME | all] [-json]
 Without ID, whoever is on the processor. Frames are numbered from #0. Where a
 coroutine ends, a line says who resumed it, and the resumer's frames follow.
 The numbers are not those of GDB's `frame N` (but see help co).
--json: "backtraces": [{"id", "stacks": [{"id", "resumed_by", "frames": [{"function", "pc",
-"rsp", "rbp", "args", "file", "line", ...}], "problem"}]}]. See help co-list.
+-json: "backtraces": [{"id", "stacks": [{"id", "resumed_by", "frames":
+[{"function", "pc", "rsp", "rbp", "args", "file", "line", ...}], "problem"}]}].
+See help co-list.
 
 Example: (gdb) co-bt 2"""
 

@@ -15,13 +15,15 @@ Usage: co-list [-json]
               how many are copied out, while another's are in its slot
   created at  the call of co_create (not in a terminal that is too narrow)
 
--json, here and with other commands: one line with an object. "costep": 1, the number of
-the format; "command". Addresses and registers are texts, "0x...", other numbers numbers;
-what is not known is null. Here: "threads": [{"number", "lwp", "note", "is_selected",
-"coroutines": [{"id", "name", "state", "where", "resumed_by", "thread" (null: not on a
-processor), "used", "is_shared", "stack": {"lo", "hi", "guard_len", "save_buffer",
-"save_len"}, "context": {"address", "registers"}, ...}]}], "problems". A command that fails
-writes "error", beside GDB's own line on the standard error.
+-json, here and with other commands: one line with an object. "costep": 1, the
+number of the format; "command". Addresses and registers are texts, "0x...",
+other numbers numbers; what is not known is null. A command that fails writes
+"error", beside GDB's own line on the standard error.
+Here: "threads": [{"number", "lwp", "note", "is_selected", "coroutines":
+[{"id", "name", "state", "where", "resumed_by", "thread" (null: not on a
+processor), "used", "is_shared", "stack": {"lo", "hi", "guard_len",
+"save_buffer", "save_len"}, "context": {"address", "registers"}, ...}]}],
+"problems".
 
 Example: (gdb) co-list"""
 

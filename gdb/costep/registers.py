@@ -13,16 +13,18 @@ Usage: co-regs [ID | NAME] [-diff ID | -last] [-json]
 Without ID, whoever is on the processor. ID is a coroutine's number or name
 (co-list shows them), or a variable of type struct coctx.
 
-  saved at      address of the register's field in the struct coctx (if there is room)
+  saved at      address of the register's field in the struct coctx (if there
+                is room)
   goes to       the same, for one that runs: where a switch will save it
   callee-saved  a function that is called gives it back unchanged; so a
                 switch saves it
   caller-saved  lost across any call; the compiler has put what it needs on
                 the stack before calling, so a switch need not save it
 
--diff ID: only what differs from that one's. -last: only what differs from the last time
-that these were shown (by co-regs in any form). -json: "of", "thread" (null: saved),
-"registers", "saved_at", and of -diff and -last "than" and "other". See help co-list.
+-diff ID: only what differs from that one's. -last: only what differs from the
+last time that these were shown (by co-regs in any form). -json: "of", "thread"
+(null: saved), "registers", "saved_at", and of -diff and -last "than" and
+"other". See help co-list.
 
 Example: (gdb) co-regs 2 -diff 3"""
 

@@ -15,7 +15,8 @@ Without ID, whoever is on the processor. At most N words, 64 unless told.
   from top   bytes below the top of the stack
   frame      / its first word, | more of it, \\ its last, the return address
   what it is where a return goes, whose rbp was saved, a variable's name,
-             whose stack or coctx an address lies in; <- registers that point here
+             whose stack or coctx an address lies in; <- registers that point
+             here
 
 Example: (gdb) co-stack 2 -words 20"""
 
