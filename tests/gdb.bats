@@ -358,6 +358,17 @@ print \$co(77)"
 		print("%d lines, %s" % (text.count("\n"), "in time" if best < 1 else "%.2f s" % best))
 		print("best %.2f s, %d reads in each run" % (best, reads / 3))
 		print("few reads" if reads / 3 < 500 else "many reads")
+		part = lambda name: sys.modules["costep." + name]
+		def places(most):
+		    part("places").MAX_WALKS = most
+		    session = part("commands").Session()
+		    return session, session.walked(), session.unwalked()
+		session, where, said = places(3)    # who runs, and two lines that resume
+		chained = [co for co in session.snapshot.all if co.address in where]
+		real = {co.address: part("frames").user_place(co, session.reader).short for co in chained}
+		print("places: %d, of %d kinds; true: %s %s" % (len(where), len(set(where.values())), where == real, said))
+		print("limit: %d %s" % (len(places(2)[1]), places(2)[2]))
+		part("places").MAX_WALKS = 2000
 		print("tree: %d lines" % gdb.execute("co-tree", to_string=True).count("\n"))
 		collect = sys.modules["costep.frames"]._collect
 		def walked(*args, **more):
@@ -375,9 +386,11 @@ print \$co(77)"
 	EOT
 	out=$(printf '%s\n' 'break stop_here' run "source $BATS_TEST_TMPDIR/time.py" |
 		debug --args "$BATS_FILE_TMPDIR/gcc-O0/gdb_many" 8500 1500)
-	echo "$out" | tail -5
+	echo "$out" | tail -8
 	grep -q '^10003 lines, in time$' <<<"$out"
 	grep -qx 'few reads' <<<"$out"
+	grep -qx 'places: 1501, of 3 kinds; true: True \[\]' <<<"$out"
+	grep -qx "limit: 751 \['(where 750 of them .*co-bt ID tells it)'\]" <<<"$out"
 	grep -qx 'tree: 10003 lines' <<<"$out"      # deeper than Python's recursion may go
 	grep -qx 'bt -1 ends in main: True; quick' <<<"$out"    # GDB alone: each seam by a few frames, not by all above
 	grep -qx 'co-bt: 1501 walks, 1500 seams, ends in main' <<<"$out"

@@ -32,6 +32,7 @@ Read in this order; each file knows only those above it:
     savedsection  a save_buffer as a read-only section of a file
     selection  a coroutine that stays selected
     selection_hooks  what step and down must know of that
+    places     where suspended ones are, without a walk for each
     seams      plain bt names where one stack ends
     printing   how print shows the library's structs
     commands   what all commands share

@@ -8,12 +8,9 @@ import contextlib
 
 import gdb
 
-from . import arguments, format, frames, jsonout, layout, meaning, model, reader, selection, settings, unwind
+from . import (arguments, format, frames, jsonout, layout, meaning, model, places, reader, selection, settings,
+               unwind)
 from .arguments import Usage, at_most_one
-
-# Frames are walked only for those that have no blocked_at: who runs, and
-# who has resumed another. In a very long chain the others go without.
-MAX_WALKS = 64
 
 
 class Session:
@@ -32,6 +29,7 @@ class Session:
                     self.snapshot.on_copier(env, link)
         self._names = None
         self._frames = {}
+        self.n_unwalked = 0     # walked() has not looked for the places of so many
 
     def frames_of(self, co):
         """Its frames, walked once: a resumer's are part of many a backtrace."""
@@ -77,23 +75,26 @@ class Session:
         return "this program has only contexts: %s" % names if names else "there is none yet: see co-list"
 
     def walked(self):
-        """Where they are, by address, of those whose frames must tell."""
-        where = {}
+        """Where they are, by address, of those whose frames must tell: who runs, who has resumed
+        another, and who is in a hooked call."""
+        where, found = {}, places.Places(self.reader)
         for co in sorted(self.snapshot.all, key=lambda co: not co.cpu):
             if not co.cpu and (co.state in ("new", "done") or
                                co.blocked_at and not self.reader.is_library_code(co.blocked_at)):
                 continue    # (a hooked call is noted where the hook waits)
-            if len(where) == MAX_WALKS:
-                break
             try:
-                place = frames.user_place(co, self.reader)
-            except (gdb.error, unwind.Unwound):
+                place = found.of(co)
+            except places.Full:
+                self.n_unwalked += 1
                 continue
             if place:
-                where[co.address] = place.short
-            elif model.stack_is_lost(self.reader, co):
-                where[co.address] = format.LOST_PLACE
+                where[co.address] = place
         return where
+
+    def unwalked(self):
+        """A line, if walked() has given up."""
+        return ["(where %d of them are in your code was not looked for: too many differ; co-bt ID tells it)"
+                % self.n_unwalked] if self.n_unwalked else []
 
 
 def one_argument(args):

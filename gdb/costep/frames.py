@@ -55,17 +55,21 @@ def unlisted(snapshot, env, rd):
     return None
 
 
-def user_place(co, rd):
+def user_place(co, rd, walked=None):
     """The innermost function of `co` that is neither this library's nor
-    libc's, as a Place; None: there is none."""
-    found = user_frame(co, rd)
+    libc's, as a Place; None: there is none. `walked`: see user_frame."""
+    found = user_frame(co, rd, walked)
     return found[0] if found else None
 
 
-def user_frame(co, rd):
-    """The same, with where it goes on: (Place, pc, rsp); None."""
+def user_frame(co, rd, walked=None):
+    """The same, with where it goes on: (Place, pc, rsp); None. To `walked`, a list, (pc, rsp, rbp)
+    of each frame is added, up to that one; it ends empty if that one was not found by its name."""
     def told(frame, place):
         return place, frame.pc(), co.stack.to_stack(_register(frame, "rsp"))
+
+    def note(frame):
+        walked.append((frame.pc(),) + tuple(co.stack.to_stack(_register(frame, name)) for name in ("rsp", "rbp")))
 
     def find(frame):
         unnamed = libc = None   # a stripped program's frame; a frame of libc
@@ -76,16 +80,22 @@ def user_frame(co, rd):
             if _is_seam(frame, co):
                 break
             place = _place(frame, rd)
+            if walked is not None:
+                note(frame)
             if is_libc(frame.pc()):
                 libc = libc or told(frame, place)
                 if unnamed:
                     break
             elif place.is_library:
                 unnamed = None  # the one without a name before it was the library's too
+            elif frame.name() and not unnamed:
+                return told(frame, place)
             elif frame.name():
-                return unnamed or told(frame, place)
+                break
             else:
                 unnamed = unnamed or told(frame, place)
+        if walked is not None:
+            walked.clear()
         return unnamed or libc
 
     if co.cpu:

@@ -47,7 +47,7 @@ Example: (gdb) co-list"""
         if not s.snapshot.envs:
             return ["no coroutines yet: a thread's first co_create makes its environment"] + \
                 format.problems(s.snapshot)
-        return format.coroutine_list(s.snapshot, s.names, s.walked(), commands.width())
+        return format.coroutine_list(s.snapshot, s.names, s.walked(), commands.width()) + s.unwalked()
 
 
 def register():

@@ -43,7 +43,7 @@ Example: (gdb) co-tree"""
         where, lines = s.walked(), []
         for env, t in found:
             lines += viewformat.tree(env, t, lambda co: format.where_is(co, s.names, where), commands.width())
-        return lines + format.problems(s.snapshot)
+        return lines + format.problems(s.snapshot) + s.unwalked()
 
 
 class CoSavebuf(commands.Command):
@@ -144,7 +144,7 @@ class _Waits(commands.Command):
         for env in s.snapshot.envs:
             lines += self.lines(s, types, env, _of(found, env), problems,
                                 lambda co: format.where_is(co, s.names, where))
-        return lines + ["damaged: " + text for text in problems]
+        return lines + ["damaged: " + text for text in problems] + s.unwalked()
 
     @staticmethod
     def more_json():
