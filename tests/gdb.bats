@@ -33,6 +33,42 @@ in_dave() { # commands that stop in dave: main -> carol -> dave
 	[ "$status" -eq 0 ] && [ -z "$output" ]
 }
 
+@test "co-list of some states, and in groups: as many as the whole list has of them, in it as in -json" {
+	out=$({ in_dave; cat <<-'EOT'
+		set width 80
+		co-list
+		co-list -state suspended
+		co-list -state normal,new
+		co-list -state waiting
+		co-list -group state
+		co-list -group where -state suspended,normal
+		co-list -group where -json
+		co-list -state new,suspended -json
+		co-list -json
+		co-list -state gone
+		co-list -state ,
+		co-list -group size
+	EOT
+	} | debug "$demo" | sed -n '/^(gdb) co-list/,$p')
+	echo "$out"
+	rows() { answer "$1" <<<"$out" | sed -nE "s/^[* ] +([0-9]+ .*)/\1/p" | tr -s ' '; }
+	diff <(rows co-list | grep -E '^[0-9]+ \S+ suspended') <(rows 'co-list -state suspended')
+	diff <(rows co-list | grep -E '^[0-9]+ \S+ (normal|new)') <(rows 'co-list -state normal,new')
+	grep -v '^{' <<<"$out" | sed '1,/^(gdb) co-list -state waiting/d' | normalise | same_as_golden groups
+	grep '^{' <<<"$out" >"$BATS_TEST_TMPDIR/json"
+	python3 - "$BATS_TEST_TMPDIR/json" <<-'EOT'
+		import collections, json, sys
+		grouped, some, whole = [json.loads(line)["threads"][0] for line in open(sys.argv[1])]
+		every = whole["coroutines"]
+		assert some["coroutines"] == [co for co in every if co["state"] in ("new", "suspended")] and some["coroutines"]
+		found = collections.defaultdict(list)
+		for co in every:
+		    found[co["where"]].append(co["id"])
+		assert {g["where"]: g["ids"] for g in grouped["groups"]} == found
+		assert all(g["n"] == len(g["ids"]) for g in grouped["groups"])
+	EOT
+}
+
 @test "co-help lists every command on one screen, and each has usage and an example" {
 	out=$(debug <<<"co-help" | answer co-help)
 	echo "$out"
@@ -369,6 +405,10 @@ print \$co(77)"
 		print("places: %d, of %d kinds; true: %s %s" % (len(where), len(set(where.values())), where == real, said))
 		print("limit: %d %s" % (len(places(2)[1]), places(2)[2]))
 		part("places").MAX_WALKS = 2000
+		start = time.process_time()
+		print(gdb.execute("co-list -group where", to_string=True), end="")
+		grouped = time.process_time() - start
+		print("groups %s" % ("in time" if grouped < 1 else "%.2f s" % grouped))
 		print("tree: %d lines" % gdb.execute("co-tree", to_string=True).count("\n"))
 		collect = sys.modules["costep.frames"]._collect
 		def walked(*args, **more):
@@ -388,6 +428,15 @@ print \$co(77)"
 		debug --args "$BATS_FILE_TMPDIR/gcc-O0/gdb_many" 8500 1500)
 	echo "$out" | tail -8
 	grep -q '^10003 lines, in time$' <<<"$out"
+	[ "$(grep -A5 ' ids$' <<<"$out" | sed 's/ *$//')" = "$(cat <<-'EOT'
+		   n  where                    ids
+		8500  waits gdb_many.c:17      1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, ...
+		 750  nests gdb_many.c:32      0, 8502, 8504, 8506, 8508, 8510, 8512, 8514, 8516, 8518, ...
+		 750  nests gdb_many.c:34      8501, 8503, 8505, 8507, 8509, 8511, 8513, 8515, 8517, ...
+		   1  stop_here gdb_many.c:13  10000
+		groups in time
+	EOT
+	)" ]
 	grep -qx 'few reads' <<<"$out"
 	grep -qx 'places: 1501, of 3 kinds; true: True \[\]' <<<"$out"
 	grep -qx "limit: 751 \['(where 750 of them .*co-bt ID tells it)'\]" <<<"$out"

@@ -57,25 +57,38 @@ def plural(n, word):
 # --- co-list ------------------------------------------------------------------------
 
 
-def coroutine_list(snapshot, names, where, width=WIDTH):
-    """`where`: address of a coroutine -> text, for those that have no blocked_at."""
+def coroutine_list(snapshot, names, where, width=WIDTH, states=None):
+    """`where`: address of a coroutine -> text, for those that have no blocked_at. `states`: only
+    those; None: all."""
     rows, heads = [], []
-    for env in snapshot.envs:
-        heads.append((len(rows), _env_head(env, width)))
-        rows += [_list_row(snapshot, co, names, where, width < NARROW) for co in env.coroutines]
+    for env, cos in snapshot.of_states(states):
+        heads.append((len(rows), _env_head(env, width, None if states is None else len(cos), bool(cos))))
+        rows += [_list_row(snapshot, co, names, where, width < NARROW) for co in cos]
     header = ("", "id", "name", "state", "where", "by", "stack used", "resumes", "created at")
     header, rows = without(8, header, rows, width)
     lines = table(header, rows, flexible=(2, 4, 8)[:len(header) - 6], width=width, right=(1, 5, 6, 7))
     out = []
-    for i, line in enumerate(lines[1:]):
-        for at, head in heads:
-            if at == i:
-                out += head + [lines[0]]
-        out.append(line)
-    for at, head in heads:
-        if at >= len(rows):
-            out += head
+    for (at, head), (end, _) in zip(heads, heads[1:] + [(len(rows), None)]):
+        out += head + ([lines[0]] + lines[1 + at:1 + end] if at < end else [])
     return out + problems(snapshot)
+
+
+def groups(env, found, kind, states, width=WIDTH):
+    """`found`: [(state or place, its coroutines)]."""
+    head = _env_head(env, width, None if states is None else sum(len(cos) for _, cos in found))
+    rows = [(str(len(cos)), name, first_few(cos, 40 if width < NARROW else 60)) for name, cos in found]
+    return head + (table(("n", kind, "ids"), rows, flexible=(1,), width=width, right=(0,)) if rows else [])
+
+
+def first_few(cos, width):
+    """The IDs, as many as there is room for."""
+    text = ""
+    for i, co in enumerate(cos):
+        more = (", " if text else "") + str(co.id)
+        if len(text) + len(more) > width - (5 if i + 1 < len(cos) else 0):
+            return text + ", ..."
+        text += more
+    return text
 
 
 def problems(snapshot):
@@ -88,9 +101,13 @@ def thread_name(env):
     return "LWP %d, which is not among GDB's stopped threads" % env.tid
 
 
-def _env_head(env, width):
-    lines = ["%s: main and %s; * is on the processor" % (thread_name(env), plural(len(env.coroutines) - 1, "coroutine"))]
-    return lines + note(env, width)
+def _env_head(env, width, n_chosen=None, has_mark=False):
+    """`n_chosen`: so many are in the states that were asked for."""
+    if n_chosen is None:
+        text = "main and %s" % plural(len(env.coroutines) - 1, "coroutine")
+    else:
+        text = "%d of %d, main counted" % (n_chosen, len(env.coroutines))
+    return ["%s: %s%s" % (thread_name(env), text, "; * is on the processor" if has_mark else "")] + note(env, width)
 
 
 def note(env, width):
@@ -276,7 +293,7 @@ def commands(above, rows, below, width):
     lines = textwrap.wrap(above, width) + [""]
     for usage, what in rows:
         if width >= NARROW:
-            lines.append("  %-39s %s" % (usage, what))
+            lines += textwrap.wrap("%-39s %s" % (usage, what), width, initial_indent="  ", subsequent_indent=" " * 42)
         else:
             name = re.match(r"layout co|\S+?(?=\(|\s|$)", usage).group()
             lines += textwrap.wrap("%-11s %s" % (name, what), width, initial_indent="  ", subsequent_indent=" " * 14)

@@ -232,6 +232,10 @@ class Snapshot:
         """Is its stack known to be one that others use, too?"""
         return co.stack.lo in self._shared
 
+    def of_states(self, states):
+        """[(environment, its coroutines in these states)]; None: in all."""
+        return [(env, [co for co in env.coroutines if states is None or co.state in states]) for env in self.envs]
+
     def resumer_of(self, co):
         """By the link, which a backtrace follows too: None = nobody. But not to one
         whose bytes are copied out: then only `resumer` says who it is."""
