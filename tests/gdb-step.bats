@@ -120,6 +120,8 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	EOT
 	# where it begins: behind the prologue, as a breakpoint there
 	grep -A1 'alice" begins' <<<"$out" | tail -1 | grep -qE "^#0  body \(.*gdb_step.c:$(line 'int n = *(char *)arg;' | head -1)$"
+	# from one of the library's own functions it goes into others
+	printf '%s\n' 'tbreak co_yield_ct' run co-step | debug --args "$step" turns | answer co-step | grep -q '^co_suspend ('
 }
 
 @test "co-step through the loop goes to whoever runs next, and at last to whoever called it" {
@@ -183,11 +185,11 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 }
 
 @test "co-finish after co ID: the selected frame of the suspended one" {
-	out=$({ printf '%s\n' "tbreak yield_twice if n == 'b'" run 'co 1' 'frame function yield_twice' 'up 4' co-finish 'print n' \
+	out=$({ printf '%s\n' "tbreak yield_twice if n == 'b'" run 'co 1' 'frame function yield_twice' co-finish 'print n' \
 		'print $co_self()->name' 'co 2' 'co-finish 50' co 'up 5' co-finish 'co 2' co-next; left; } | debug --args "$step" turns)
 	echo "$out"
 	# bob stands in that function, too, and his frame is not alice's
-	grep -qx '(that is the thread itself; frame 1 is the innermost of coroutine 1 "alice", and is selected)' <<<"$out"
+	grep -qx '(that is the thread itself; in coroutine 1 "alice" it is frame 5, and that is selected:)' <<<"$out"
 	grep -qx 'Value returned is $1 = 970' <<<"$out"
 	grep -qx '$2 = 97' <<<"$out"
 	grep -q '^$3 = "alice"' <<<"$out"

@@ -79,6 +79,11 @@ each() { # function: of every program
 	answer 'print tag' <<<"$out" | grep -q "\"alice's\""
 	answer 'print $rsp == $co_reg(1, "rsp")' <<<"$out" | grep -q '= 1'
 	answer 'info locals' <<<"$out" | grep -q 'unknown = 0x[0-9a-f]* "a"'
+	# The thread stands in the same function.
+	out=$({ in_main; printf '%s\n' 'tbreak yield_here' continue 'co alice' 'frame function yield_here' up; } | debug "$demo")
+	echo "$out"
+	answer 'frame function yield_here' <<<"$out" | grep -qx '(that is the thread itself; in coroutine 1 "alice" it is frame 5, and that is selected:)'
+	answer up <<<"$out" | grep -q '^#6 .* alice_aligned '
 }
 
 @test "co ID: stopped in a coroutine, in the middle of a switch, and on cores" {

@@ -10,10 +10,12 @@ _HOOKS = {
     **dict.fromkeys(("step", "next", "stepi", "nexti", "until", "advance", "finish"), "step"),
     "down": "down",
 }
-# frame FUNCTION looks from frame 0 on, and that is the thread's.
-_AFTER = dict.fromkeys(("down", "frame", "frame function", "frame level", "frame address", "select-frame",
-                        "select-frame function", "select-frame level", "select-frame address", "thread", "inferior"),
-                       "after-frame")
+_AFTER = {
+    **dict.fromkeys(("down", "frame", "frame level", "frame address", "select-frame", "select-frame level",
+                     "select-frame address", "thread", "inferior"), "after-frame"),
+    # They look from frame 0 on, and that is the thread's.
+    **dict.fromkeys(("frame function", "select-frame function"), "after-function"),
+}
 
 
 class CostepHook(gdb.Command):
@@ -23,7 +25,8 @@ class CostepHook(gdb.Command):
         super().__init__("costep-hook", gdb.COMMAND_OBSCURE)
 
     def invoke(self, args, from_tty):
-        {"step": selection.end_for_step, "down": _before_down, "after-frame": _after_frame}[args]()
+        {"step": selection.end_for_step, "down": _before_down, "after-frame": _after_frame,
+         "after-function": _after_function}[args]()
 
 
 def _before_down():
@@ -43,6 +46,29 @@ def _after_frame():
         frame.select()
         gdb.write("(that is the thread itself; frame %d is the innermost of coroutine %s, and is selected)\n" % (
             frame.level(), selection.selected().label))
+
+
+def _after_function():
+    """The thread may be in that function, too."""
+    selection.end_in_other_thread()
+    if not selection.is_on() or not selection.is_hidden(gdb.selected_frame()):
+        return
+    wanted = _function(gdb.selected_frame())
+    frame = selection.first_frame()
+    while frame is not None and _function(frame) != wanted:
+        frame = frame.older()
+    if frame is None:
+        _after_frame()
+        return
+    frame.select()
+    gdb.write("(that is the thread itself; in coroutine %s it is frame %d, and that is selected:)\n" % (
+        selection.selected().label, frame.level()))
+    gdb.write(gdb.execute("frame", to_string=True))
+
+
+def _function(frame):
+    function = frame.function()
+    return frame.name(), function.symtab.fullname() if function is not None else ""
 
 
 def define():

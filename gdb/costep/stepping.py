@@ -73,11 +73,13 @@ class CoStep(Running):
 
 Usage: co-step [N]
 
-As GDB's step, but not into costep's own functions. On a line that resumes,
-yields or waits it stops on the other side: in the function of a coroutine that
-begins, where one goes on, or in a function of yours that the library calls
-(the loop's callback, of a timer, of a descriptor, posted by co_remote_post). A
-line says whose it is. With N, N times.
+As GDB's step, but from your own code not into costep's functions: on a line
+that resumes, yields or waits it stops on the other side: in the function of a
+coroutine that begins, where one goes on, or in a function of yours that the
+library calls (the loop's callback, of a timer, of a descriptor, posted by
+co_remote_post). A line says whose it is. Whoever stands in one of costep's
+functions already (by a breakpoint there, say), wants to see it: from there it
+goes into those that it calls. With N, N times.
 
 Example: (gdb) co-step"""
 
