@@ -177,13 +177,13 @@ golden() {
 	grep -q 'AT_ENTRY' <<<"$output"
 	grep -a '^LWP' "$core"
 	[ "$(grep -a '^LWP' "$core" | sed -E 's/LWP [0-9]{1,7} /LWP N /; s/[0-9]+ bytes/N bytes/; s/0x[0-9a-f]+/ADDR/; s/  +/ /g')" = \
-'LWP 10000000 coroutine 0 "main": normal
-LWP 10000001 coroutine 1 "alice": suspended, copied out (N bytes), here at ADDR
-LWP N coroutine 2 "bob": on the processor
-LWP 10000003 coroutine 3 "carol": normal, copied out (N bytes), here at ADDR
-LWP 10000004 coroutine 4 "dave": normal
-LWP 10000005 coroutine 5 "erin": new
-LWP - coroutine 6 "frank": done, it has no frames' ]
+'LWP 10000000 0 "main": normal
+LWP 10000001 1 "alice": suspended, copied out (N bytes), at ADDR
+LWP N 2 "bob": on the processor
+LWP 10000003 3 "carol": normal, copied out (N bytes), at ADDR
+LWP 10000004 4 "dave": normal
+LWP 10000005 5 "erin": new
+LWP - 6 "frank": done, it has no frames' ]
 }
 
 @test "-open: an inferior more, its threads named; the program and the selection are as before" {
@@ -192,7 +192,9 @@ LWP - coroutine 6 "frank": done, it has no frames' ]
 		run
 		info registers rsp rip
 		co-core $BATS_TEST_TMPDIR/a core -open
+		set width 80
 		co-core "$BATS_TEST_TMPDIR/a core" -open
+		set width 120
 		show confirm
 		info threads
 		frame
@@ -210,6 +212,11 @@ LWP - coroutine 6 "frank": done, it has no frames' ]
 	no_fault "$out"
 	grep -qx 'co-core: wants one file name, as in: co-core /tmp/all.core -open' <<<"$out"
 	grep -qx 'opened as inferior 2: info threads lists all, thread 2.2 goes there' <<<"$out"
+	# (but for the lines with the file's name)
+	sed '1,/^(gdb) co-core ".*-open$/d; /^(gdb) set width 120/,$d; /^written: /,/^  gdb /d' <<<"$out" >"$BATS_TEST_TMPDIR/said"
+	grep -q '^LWP 10000003  3 "carol": normal, copied out' "$BATS_TEST_TMPDIR/said"
+	grep -qxF "(of a suspended one's frame 0, GDB shows the line behind the swap: help co-core)" "$BATS_TEST_TMPDIR/said"
+	[ "$(awk 'length > 80' "$BATS_TEST_TMPDIR/said")" = "" ]
 	threads=$(answer "info threads" <<<"$out")
 	grep -qE '^\* 1\.1 ' <<<"$threads"
 	for name in bob main alice carol dave erin; do

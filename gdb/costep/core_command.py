@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import textwrap
 
 import gdb
 
@@ -35,6 +36,9 @@ pointers that lie elsewhere still lead into the slot, where another's bytes
 are. The link of one whose resumer is copied out leads to a copy of its
 context. Everything else is as it was. Registers that a switch does not save
 are 0xbad0bad0bad0bad0 in suspended coroutines: nobody knows what was there.
+Such a thread's frame 0 is where it goes on, behind the call of coctx_swap, and
+of frame 0 GDB shows the line of that very instruction: often the next one.
+co-bt shows the line of the call.
 
 Example: (gdb) co-core /tmp/all.core -open"""
 
@@ -90,18 +94,26 @@ Example: (gdb) co-core /tmp/all.core -open"""
 
 
 def _say(s, plan, path, size, n_lost):
-    lines = [cothreads.describe(thread) for thread in plan.threads[:_SHOWN]]
+    lines = [line for thread in plan.threads[:_SHOWN] for line in _row(thread)]
     if len(plan.threads) > _SHOWN:
         lines.append('... and %d more:  grep -a "^LWP" %s' % (len(plan.threads) - _SHOWN, path))
     n_out = sum(1 for thread in plan.threads if thread.moved)
     if n_out:
-        lines.append("%s, at addresses of their own there; %s changed: help co-core" % (
+        lines.append("%s at addresses of their own; %s changed: help co-core" % (
             format.plural(n_out, "copied-out stack"), format.plural(plan.n_moved_words + len(plan.patches), "word")))
     if n_lost:
         lines.append("%s could not be read (guards?) and are left out" % format.plural(n_lost, "byte"))
     lines += ["damaged: " + text for text in s.snapshot.problems]
+    if any(cothreads.is_made_up(thread.tid) for thread in plan.threads):
+        lines.append("(of a suspended one's frame 0, GDB shows the line behind the swap: help co-core)")
     program = gdb.current_progspace().filename or "PROGRAM"
-    return lines + ["written: %s (%s); to look at it: gdb %s %s" % (path, format.size(size), shlex.quote(program), shlex.quote(path))]
+    return lines + ["written: %s (%s); to look at it:" % (path, format.size(size)),
+                    "  gdb %s %s" % (shlex.quote(program), shlex.quote(path))]
+
+
+def _row(thread):
+    return textwrap.wrap(cothreads.describe(thread), commands.width(), subsequent_indent=" " * 14,
+                         drop_whitespace=False, break_on_hyphens=False)
 
 
 def _as_json(plan):

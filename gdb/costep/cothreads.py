@@ -71,7 +71,7 @@ class Plan:
 
 
 def describe(thread):
-    return "LWP %-8s  coroutine %s: %s" % (thread.tid or "-", thread.co.label, thread.note)
+    return "LWP %-8s  %s: %s" % (thread.tid or "-", thread.co.label, thread.note)
 
 
 class Free:
@@ -143,7 +143,7 @@ def _move(plan, reader, free, thread, is_whole):
     moved.data, n = _relocate(data, moved)
     plan.segments.append((moved.address, moved.data + bytes(16)))
     plan.n_moved_words += n
-    thread.note += ", here at %#x" % moved.address
+    thread.note += ", at %#x" % moved.address
     return moved
 
 

@@ -118,7 +118,7 @@ _ELIDED = (
     (r"(0x0*(?:5555|7fff))([0-9a-f]{8})\b", _dots),
     (r"()\b([0-9]+)(?=/8M)", _dots),                            # main's stack: the environment is above
     (r"(this stack, rsp\+0x)([0-9a-f]+)", _dots),               # the same
-    (r"\bLWP +[0-9]+ *(?= coroutine)", "LWP N "),
+    (r"\bLWP [0-9]+ {2,}(?=[0-9]+ \")", "LWP N  "),
     (r"\bLWP [0-9]+", "LWP N"),
     (r"\bprocess [0-9]+", "process N"),
     (r"(pipe|socket):\[[0-9]+\] *", r"\1:[N]  "),               # a column of co-fds
