@@ -435,12 +435,28 @@ in_alice() { printf '%s\n' "tbreak yield_twice if n == 'a'" run; }
 	grep -q 'switch 1/1: bob > main' <<<"$output"
 }
 
+@test "co-viz where no coviz is built: how to get one, in the source tree and beside an installed package" {
+	mkdir -p "$BATS_TEST_TMPDIR/tree"
+	cp -r gdb "$BATS_TEST_TMPDIR/tree"
+	ask() { # on a terminal
+		script -qec "gdb -nx -q -batch -iex 'set auto-load python-scripts off' -iex 'set debug-file-directory /nowhere' \
+			-ex 'source $BATS_TEST_TMPDIR/tree/gdb/costep-gdb.py' -ex 'break main' -ex run -ex co-viz $step" /dev/null </dev/null
+	}
+	PATH=/usr/bin:/bin run ask
+	echo "$output"
+	[[ $output == *"co-viz: there is no coviz: in costep's source tree \`make coviz\` builds it (build/coviz); put that into PATH; co-viz FILE only writes"* ]]
+	touch "$BATS_TEST_TMPDIR/tree/Makefile"
+	PATH=/usr/bin:/bin run ask
+	[[ $output == *"\`make coviz\` in $BATS_TEST_TMPDIR/tree builds it; "* ]]
+}
+
 @test "on a core: co-viz works, and what lets the program run says that it cannot" {
 	out=$({ in_alice; echo "generate-core-file $BATS_TEST_TMPDIR/core"; } | debug --args "$step" turns)
-	out=$(printf '%s\n' co-next co-step co-finish co-switch "co-viz $BATS_TEST_TMPDIR/c.cot" | debug "$step" -core "$BATS_TEST_TMPDIR/core")
+	out=$(printf '%s\n' co-next co-step co-finish co-switch 'co-catch switch' 'co-catch create' co-catch "co-viz $BATS_TEST_TMPDIR/c.cot" | debug "$step" -core "$BATS_TEST_TMPDIR/core")
 	echo "$out"
 	no_fault "$out"
-	[ "$(grep -cE '^co-(next|step|finish|switch): this is a core: nothing can run in it$' <<<"$out")" -eq 4 ]
+	[ "$(grep -cE '^co-(next|step|finish|switch|catch): this is a core: nothing can run in it$' <<<"$out")" -eq 6 ]
+	grep -q '^nothing is caught' <<<"$out"
 	grep -q 'c.cot: one state' <<<"$out"
 }
 

@@ -232,6 +232,8 @@ Example: (gdb) co-catch switch any bob"""
         words = gdb.string_to_argv(args)
         if not words:
             return listed()
+        if stops.connection_is_core():
+            raise commands.Usage("this is a core: nothing can run in it")
         kind, whom = words[0], [Whom(word) for word in words[1:]]
         most = {"switch": 2, "create": 0, "exit": 1}.get(kind)
         if most is None or len(whom) > most:

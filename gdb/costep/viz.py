@@ -38,7 +38,7 @@ Example: (gdb) co-viz stop.cot"""
             return [write("stop.cot", data, made)] + too_much(left_out) + ["no terminal to show it on: coviz stop.cot"]
         program = find_coviz()
         if program is None:
-            raise commands.Usage("there is no coviz: `make coviz` builds it; co-viz FILE only writes")
+            raise commands.Usage("there is no coviz: %s; co-viz FILE only writes" % how_to_get())
         with tempfile.TemporaryDirectory(prefix="costep") as directory:
             path = os.path.join(directory, "stop.cot")
             write(path, data, made)
@@ -60,11 +60,19 @@ def write(path, data, made):
     return "%s: one state, %d executions, %d words of memory" % (path, len(made.execs), len(made.words))
 
 
+TREE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+
+
 def find_coviz():
     """Beside the package as in the source tree, or in PATH; None."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    beside = os.path.join(here, "..", "..", "build", "coviz")
-    return os.path.normpath(beside) if os.access(beside, os.X_OK) else shutil.which("coviz")
+    beside = os.path.join(TREE, "build", "coviz")
+    return beside if os.access(beside, os.X_OK) else shutil.which("coviz")
+
+
+def how_to_get():
+    if os.path.exists(os.path.join(TREE, "Makefile")):
+        return "`make coviz` in %s builds it" % TREE
+    return "in costep's source tree `make coviz` builds it (build/coviz); put that into PATH"
 
 
 def make():
