@@ -182,23 +182,42 @@ def milliseconds(ns):
     return "%s%d.%03d ms" % (sign, ns // 10**6, ns // 1000 % 1000)
 
 
+MAX_OF_ONE = 8      # who wait for the same of one descriptor; if more do, they are one line
+
+
 def descriptors(env, found, others, note, file_of, calls, where, width):
     """`found`: Waits of this thread; `others`: seats that are no coroutine's."""
-    rows = []
+    alike = {}      # what is wanted, and told, of which descriptor -> by whom
     for co, seats in [(wait.coroutine, wait.seats) for wait in found] + [(None, others)]:
         for seat in seats:
             told = waits.events(seat.told) if seat.told else "" if seat.is_waiting else "-"
-            rows.append((str(seat.fd), waits.events(seat.events), told) + (
-                (str(co.id), co.name, co.state, file_of(seat.fd), where(co)) if co else
-                ("-", "", "", file_of(seat.fd), calls(seat))))
-    if not rows:
+            alike.setdefault((seat.fd, waits.events(seat.events), told), []).append((co, seat))
+    if not alike:
         return [thread_head(env, "nobody waits for a descriptor" + note)]
-    rows.sort(key=lambda row: (int(row[0]), row[3]))
-    n = len({row[3] for row in rows})
+    n = len({co.id if co else None for its in alike.values() for co, _ in its})
+    lines, rows = [thread_head(env, "%d wait%s for %s%s" % (
+        n, "s" if n == 1 else "", format.plural(len({fd for fd, _, _ in alike}), "descriptor"), note))], []
+    for (fd, wants, told), its in sorted(alike.items(), key=lambda item: item[0]):
+        cos = sorted((co for co, _ in its if co), key=lambda co: co.id)
+        if len(cos) > MAX_OF_ONE:
+            lines += _crowd("fd %d, %s" % (fd, file_of(fd)), wants, told, cos, sorted({where(co) for co in cos}), width)
+            its = [(co, seat) for co, seat in its if not co]
+        for co, seat in its:
+            rows.append((str(fd), wants, told) + (
+                (str(co.id), co.name, co.state, file_of(fd), where(co)) if co else
+                ("-", "", "", file_of(fd), calls(seat))))
+    rows.sort(key=lambda row: (int(row[0]), row[3] != "-" and int(row[3])))
     header = ("fd", "wants", "told", "id", "name", "state", "file", "where")
-    return [thread_head(env, "%d wait%s for %s%s" % (
-        n, "s" if n == 1 else "", format.plural(len({row[0] for row in rows}), "descriptor"), note))] + format.table(
-            header, rows, flexible=(4, 6, 7), width=width, right=(0, 3))
+    return lines + (format.table(header, rows, flexible=(4, 6, 7), width=width, right=(0, 3)) if rows else [])
+
+
+def _crowd(what, wants, told, cos, places, width):
+    """All who wait for the same of one descriptor."""
+    text = "%s: %d wait for %s" % (what, len(cos), wants)
+    if told:
+        text += ", and were told %s" % told if told != "-" else ", and are off its list"
+    text += ", in %s" % (places[0] if len(places) == 1 else "%d places" % len(places))
+    return textwrap.wrap("%s: %s" % (text, format.first_few(cos, 40)), width, subsequent_indent="  ")
 
 
 def waiting(env, found, circles, where, width):

@@ -239,6 +239,8 @@ Usage: co-fds [-json]
   wants  events as poll(2) has them: IN, OUT, PRI, ...
   told   what has happened since; its coroutine is ready, but has not run yet
   file   what the number means, if the program runs on this machine
+More than 8 who want the same of one descriptor are one line, with the first
+few IDs; -json has all.
 Found by what each coroutine waits in, and by the thread's records of
 descriptors. That needs the library's debug information.
 Without coroutine: a function of the library's is called (as for co_remote).
