@@ -73,6 +73,9 @@ in_dave() { # commands that stop in dave: main -> carol -> dave
 	out=$(debug <<<"co-help" | answer co-help)
 	echo "$out"
 	[ "$(wc -l <<<"$out")" -le 40 ]
+	for command in $(sed -nE 's/^  (co-[a-z]+|layout co|co) .*/\1/p' <<<"$out" | tr ' ' '.' | grep -vx co-help); do
+		grep -qE "^\|.*\`${command}[ \`]" README.md || { echo "README.md does not tell of $command"; false; }
+	done
 	for command in co-list co-regs co-bt co-stack; do
 		grep -q "^  $command" <<<"$out"
 		out2=$(debug <<<"help $command")
