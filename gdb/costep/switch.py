@@ -98,7 +98,7 @@ def to_swap(machine):
     except stepper.Left:
         # The user's own breakpoint at its entry stops at the swap, too.
         thread = gdb.selected_thread()
-        if thread is None or thread.ptid != machine.thread.ptid or stops.register("rip") != stops.address_of(stops.SWAP):
+        if thread is None or thread.ptid != machine.thread.ptid or stops.register("rip") != reader.address_of(stops.SWAP):
             raise
 
 

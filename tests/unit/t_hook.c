@@ -784,6 +784,8 @@ static void stale_record(void)
 	int fd = -1;
 	struct co *co = start(stale, &fd);
 
+	while (fd < 0) /* the millisecond is for the first file */
+		CHECK_EQ(co_sleep_ms(1), 0);
 	CHECK_EQ(co_sleep_ms(30), 0);
 	CHECK_EQ(co_status(co), CO_WAITING);
 	CHECK_EQ(write(fd, "x", 1), 1);
