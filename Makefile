@@ -241,7 +241,7 @@ UNIT      := $(foreach n,$(LESSONS),$(TESTS_$(n))) $(TESTS_ALL)
 BATS_LONG := texts unwind levels gdb build clients layers
 BATS      := $(BATS_LONG:%=tests/%.bats) $(filter-out $(BATS_LONG:%=tests/%.bats),$(wildcard tests/*.bats))
 # The calls that t_fault makes fail: the linker hands them to the test.
-WRAP_t_fault := -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--wrap=calloc,--wrap=free \
+WRAP_t_fault := -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--wrap=malloc,--wrap=calloc,--wrap=free \
                 -Wl,--wrap=pthread_key_create,--wrap=pthread_setspecific
 # Where t_sleep hears which clock is read, and how long a sleep is asked for.
 WRAP_t_sleep := -Wl,--wrap=clock_gettime,--wrap=gettimeofday,--wrap=time,--wrap=syscall \

@@ -2,13 +2,14 @@
 /*
  * What happens when memory runs out, at every place where it can.
  *
- * The linker hands the library's calls of mmap, calloc and so on to the
+ * The linker hands the library's calls of mmap, malloc and so on to the
  * functions here (WRAP_t_fault in the Makefile). One of them is made to fail;
  * the program tries again what did not work, and goes on. Each attempt is a
  * process of its own, so that what is made once is made again.
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "env.h"
 #include "park.h"
@@ -36,6 +37,7 @@ void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offse
 int __real_munmap(void *at, size_t len);
 int __real_madvise(void *at, size_t len, int advice);
 int __real_mprotect(void *at, size_t len, int prot);
+void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void __real_free(void *p);
 int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
@@ -79,6 +81,18 @@ int __wrap_mprotect(void *at, size_t len, int prot)
 		return -1;
 	}
 	return __real_mprotect(at, len, prot);
+}
+
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size)
+{
+	if (fails_now()) {
+		n_failed++;
+		errno = ENOMEM;
+		return NULL;
+	}
+	n_blocks++;
+	return memset(__real_malloc(size), 0xaa, size); /* what it holds is nobody's zero */
 }
 
 void *__wrap_calloc(size_t n, size_t size);
@@ -169,6 +183,8 @@ static struct co *create(co_fn *fn, void *arg)
 		CHECK_EQ(co_stack_stats().lent, lent);
 	}
 	CHECK_EQ(co_stack_stats().lent, lent + 1);
+	CHECK_EQ(strlen(co_name(co)), 0);
+	CHECK(!co->result && !co->waits_in && !co->blocked_at && co->n_resumes == 0);
 	return co;
 }
 
