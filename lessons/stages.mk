@@ -15,7 +15,7 @@ NEEDS_2 := 1
 TESTS_2 := t_context
 
 NAME_3  := 03-coroutine
-FILES_3 := src/slab src/stack src/overflow src/assert src/swap src/env src/attach src/coroutine src/debug
+FILES_3 := src/slab src/stack src/overflow src/assert src/env src/attach src/coroutine src/debug
 NEEDS_3 := 1 2
 TESTS_3 := t_stack t_overflow t_coroutine t_misuse t_random t_unwind t_exception
 

@@ -35,7 +35,7 @@
 #include "swap.h"
 
 struct co {
-	/* the execution; coroutine.c and swap.c */
+	/* the execution; coroutine.c and swap.h */
 	struct co_exec exec;   /* registers, stack, link */
 	struct co *resumer;    /* who resumed it; NULL while it is not on the chain */
 	struct co_env *env;    /* its thread's */

@@ -263,7 +263,7 @@ static void leave_slot(struct member *m)
 }
 
 /* BEGIN SOLUTION */
-static int enter(struct co_exec *from, struct co_exec *to)
+static int enter_shared(struct co_exec *from, struct co_exec *to)
 {
 	struct member *m = member_of(to->stack);
 	bool begins = !m->slot;
@@ -335,7 +335,7 @@ static size_t used(const struct co_stack *stack)
 
 static struct co_stack *get(struct co_stack_source *source)
 {
-	static const struct co_stack_ops ops = { .enter = enter, .forget = forget, .put = put, .used = used };
+	static const struct co_stack_ops ops = { .enter = enter_shared, .forget = forget, .put = put, .used = used };
 	struct sharestack *shared = container_of(source, struct sharestack, source);
 
 	if (shared->env != co_get_curr_thread_env()) {

@@ -2,12 +2,21 @@
 /*
  * swap — go from one execution to another, whatever stack it has.
  *
- * Layer:   3 (uses: 2, stack).
+ * Layer:   3 (uses: 2, stack). Inline functions.
  * Owns:    nothing; a struct co_exec lives inside a coroutine.
  * Thread:  both executions belong to the calling thread.
  * Errors:  none.
  * Model:   libco co_swap (co_routine.cpp) at dc6aafc; differs in: it does not
  *          ask whether a stack is shared, the stack knows its own way.
+ *
+ * With private stacks there is nothing to do but to swap registers: all that an
+ * execution has is on its stack, and its stack stays where it is.
+ *
+ * Why inline: the processor guesses where a return goes by the calls that were made
+ * last. Behind a switch these were made on the other stack, and each return that
+ * stands between the switch and the code that asked for it is guessed wrong, at
+ * some 6 ns. In an optimized build there is one less of them on each side; in a
+ * debug build co_swap is a function like others, and debuggers begin a switch here.
  */
 #ifndef CO_SWAP_H
 #define CO_SWAP_H
@@ -26,15 +35,25 @@ struct co_exec {
 	struct co_annotation tools; /* for sanitizers */
 };
 
+/* The first thing a new execution does: what co_swap does after returning. */
+static inline void co_swap_arrived(struct co_exec *me)
+{
+	annotate_arrive(&me->tools);
+}
+
 /* Suspend @from, which is the caller, and go on as @to.
  *
  * Returns      0 when somebody swaps to @from again; -1, ENOMEM at once: nothing
  *              has changed. Only a shared stack can fail (lesson 10), and never
- *              for a caller that leaves for good.
- * It stays a function, with link-time optimization too: debuggers begin a switch here. */
-__attribute__((noinline)) int co_swap(struct co_exec *from, struct co_exec *to);
-
-/* The first thing a new execution does: what co_swap does after returning. */
-void co_swap_arrived(struct co_exec *me);
+ *              for a caller that leaves for good. */
+static inline int co_swap(struct co_exec *from, struct co_exec *to)
+{
+	if (to->stack->ops->enter)
+		return to->stack->ops->enter(from, to);
+	annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
+	coctx_swap(&from->ctx, &to->ctx);
+	co_swap_arrived(from);
+	return 0;
+}
 
 #endif

@@ -109,6 +109,10 @@ events() { # kinds
 	# On the way by the copier nothing is left out.
 	sort -n <(trace_regs t.cot events) <(trace_regs t.cot gaps) |
 		awk '$2 == "swap" && $4 == "copier" { on = 1; n++ } $2 == "gap" && on { bad = 1 } $2 == "arrive" && $3 != "copier" { on = 0 } END { exit bad || n < 2 }'
+	# Nor is the copying before a swap, although in the library here co_swap is no function.
+	run ! grep -w co_swap <(nm "$PROGRAM")
+	sort -n <(trace_regs t.cot events) <(trace_regs t.cot gaps) |
+		awk '$2 == "gap" { at = $1 } /^[0-9]+ (save|restore) / && $1 == at { bad = 1 } END { exit bad }'
 	# A resume, then the switch that it is.
 	trace_regs t.cot events | awk '$2 == "resume" { who = $3 } $2 == "swap" && who { if ($4 != who && $4 != "copier") bad = 1; who = "" } END { exit bad }'
 }

@@ -105,6 +105,8 @@ int recorder_find_library(struct recorder *r, const struct trace_map *maps, size
 	if (!r->coctx_swap.lo)
 		r->coctx_swap = find_swap(r, maps, n);
 	r->co_swap = find_function(r, "co_swap");
+	if (!r->co_swap.lo) /* optimized: it is part of its callers; what a shared stack does is not */
+		r->co_swap = find_function(r, "enter_shared");
 	r->coctx_make = find_function(r, "coctx_make");
 	r->trampoline = find_function(r, "__morestack");
 	if (r->options.mode == RECORD_SWITCH && !r->coctx_swap.lo)
