@@ -52,7 +52,7 @@ struct thread_state {
 
 static struct thread_state thread_state_save(const struct co_env *env)
 {
-	struct thread_state s = { .error = errno };
+	struct thread_state s = { .error = *env->error };
 	if (env->eh)
 		s.eh = *env->eh;
 	return s;
@@ -62,7 +62,7 @@ static void thread_state_load(const struct co_env *env, struct thread_state s)
 {
 	if (env->eh)
 		*env->eh = s.eh;
-	errno = s.error;
+	*env->error = s.error;
 }
 
 /* @who runs, instead of @other, which is in @state now. */

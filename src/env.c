@@ -167,7 +167,8 @@ static struct co_env *env_new(void)
 	list_init(&env->all);
 	list_init(&env->at_exit);
 	env->tid = (pid_t)syscall(SYS_gettid);
-	env->eh = __cxa_get_globals ? __cxa_get_globals() : NULL; /* stays where it is */
+	env->error = &errno; /* both stay where they are */
+	env->eh = __cxa_get_globals ? __cxa_get_globals() : NULL;
 
 	main_init(env);
 

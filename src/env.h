@@ -91,6 +91,7 @@ struct co_env {
 	pid_t tid;             /* the kernel's number for the thread */
 	uint32_t next_id, end_id; /* ids [next, end) are ours to give */
 	struct co_stack threads_stack; /* main's */
+	int *error;            /* errno, of this thread: where it is, errno asks libc each time */
 	struct eh_globals *eh; /* the C++ runtime's, of this thread; NULL in a C program */
 };
 
