@@ -38,7 +38,7 @@ static int not_ours(const struct co *co)
 {
 	if (!co)
 		return EINVAL;
-	return co->env == co_get_curr_thread_env() ? 0 : EXDEV;
+	return co->env == co_thread_env ? 0 : EXDEV;
 }
 
 /* --- the two switches --------------------------------------------------------- */
@@ -117,19 +117,20 @@ static int transfer_back(struct co *me, enum co_state state)
 
 int co_suspend(enum co_state state, void *blocked_at)
 {
-	struct co *me = co_self();
-	if (!me || !me->resumer)
+	struct co_env *env = co_thread_env;
+	if (!env || !env->running->resumer)
 		return co_fail(EPERM);
 
-	struct thread_state saved = thread_state_save(me->env);
-	bool was_inside = co_go_in(me->env);
+	struct co *me = env->running;
+	struct thread_state saved = thread_state_save(env);
+	bool was_inside = co_go_in(env);
 	me->blocked_at = blocked_at;
 	int swapped = transfer_back(me, state);
 	if (swapped != 0)
 		saved.error = errno;
 	me->blocked_at = NULL;
-	co_come_out(me->env, was_inside);
-	thread_state_load(me->env, saved);
+	co_come_out(env, was_inside);
+	thread_state_load(env, saved);
 	return swapped;
 }
 
@@ -263,7 +264,7 @@ CALLED_FROM_OUTSIDE int co_yield_env(struct co_env *env)
 {
 	if (!env)
 		return co_fail(EINVAL);
-	if (env != co_get_curr_thread_env())
+	if (env != co_thread_env)
 		return co_fail(EXDEV);
 	return co_suspend(CO_SUSPENDED, __builtin_return_address(0));
 }

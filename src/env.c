@@ -29,9 +29,7 @@ struct list co_envs = LIST_INIT(co_envs);
 static pthread_mutex_t envs_lock = PTHREAD_MUTEX_INITIALIZER; /* guards co_envs */
 static _Atomic uint32_t next_id_block;
 
-/* The signal handler of overflow.c reads it: no lazy allocation by the first
- * access in a thread, as the default model has it in a shared library. */
-static _Thread_local __attribute__((tls_model("initial-exec"))) struct co_env *thread_env;
+_Thread_local struct co_env *co_thread_env;
 
 /* Weak: a C program links no C++ runtime and has none. */
 extern struct eh_globals *__cxa_get_globals(void) __attribute__((weak));
@@ -88,7 +86,7 @@ static void env_free(void *arg)
 	pthread_mutex_lock(&envs_lock);
 	list_remove(&env->in_envs);
 	pthread_mutex_unlock(&envs_lock);
-	thread_env = NULL;
+	co_thread_env = NULL;
 	co_stack_thread_exit();
 	co_overflow_thread_exit();
 	free(env);
@@ -101,11 +99,11 @@ static void forget_other_threads(void)
 	co_n_forks++;
 	pthread_mutex_init(&envs_lock, NULL);
 	list_init(&co_envs);
-	if (!thread_env)
+	if (!co_thread_env)
 		return;
-	list_append(&co_envs, &thread_env->in_envs);
-	thread_env->tid = (pid_t)syscall(SYS_gettid);
-	for (struct list *l = thread_env->at_exit.next; l != &thread_env->at_exit; l = l->next) {
+	list_append(&co_envs, &co_thread_env->in_envs);
+	co_thread_env->tid = (pid_t)syscall(SYS_gettid);
+	for (struct list *l = co_thread_env->at_exit.next; l != &co_thread_env->at_exit; l = l->next) {
 		struct co_at_exit *note = container_of(l, struct co_at_exit, node);
 		if (note->forked)
 			note->forked(note);
@@ -175,7 +173,7 @@ static struct co_env *env_new(void)
 	pthread_mutex_lock(&envs_lock);
 	list_append(&co_envs, &env->in_envs);
 	pthread_mutex_unlock(&envs_lock);
-	thread_env = env;
+	co_thread_env = env;
 	return env;
 
 no_key:
@@ -187,17 +185,17 @@ no_watch:
 
 struct co_env *co_env_get(void)
 {
-	return thread_env ? thread_env : env_new();
+	return co_thread_env ? co_thread_env : env_new();
 }
 
 struct co_env *co_get_curr_thread_env(void)
 {
-	return thread_env;
+	return co_thread_env;
 }
 
 struct co *co_self(void)
 {
-	return thread_env ? thread_env->running : NULL;
+	return co_thread_env ? co_thread_env->running : NULL;
 }
 
 uint32_t co_env_new_id(struct co_env *env)
@@ -211,7 +209,7 @@ uint32_t co_env_new_id(struct co_env *env)
 
 void co_env_check(void)
 {
-	const struct co_env *env = thread_env;
+	const struct co_env *env = co_thread_env;
 	if (!env)
 		return;
 	CO_ASSERT(env->running->state == CO_RUNNING, "I1: the running one says so");

@@ -103,6 +103,11 @@ struct co_at_exit {
 						    returns; NULL: it does not matter */
 };
 
+/* This thread's; NULL before its first co_create. Each switch reads it, so it is no
+ * function; and a signal handler does (overflow.c), so its memory must be there from the
+ * thread's start: initial-exec. (By default a shared library's comes at the first access.) */
+extern _Thread_local __attribute__((tls_model("initial-exec"))) struct co_env *co_thread_env;
+
 /* All environments of the process, for debuggers: struct co_env.in_envs. */
 extern struct list co_envs;
 
