@@ -83,24 +83,24 @@ static struct private_stack *pool_take(struct size_class *c)
 static void pool_evict(struct size_class *c)
 {
 	struct private_stack *p = container_of(c->pool.prev, struct private_stack, in_pool);
+	int saved_errno = errno;
 
 	list_remove(&p->in_pool);
 	c->n_pooled--;
 	(void)madvise(p->stack.lo, c->slabs.size, MADV_DONTNEED); /* the memory; the addresses stay */
 	slab_give(p);
+	errno = saved_errno;
 }
 
 static void private_put(struct co_stack *stack)
 {
 	struct private_stack *p = container_of(stack, struct private_stack, stack);
 	struct size_class *c = class_of(p);
-	int saved_errno = errno;
 
 	list_insert(&c->pool, &p->in_pool);
 	c->n_pooled++;
 	if (c->n_pooled > CO_POOL_STACKS || c->n_pooled * c->slabs.size > CO_POOL_BYTES)
 		pool_evict(c); /* I4 */
-	errno = saved_errno;
 }
 /* END SOLUTION */
 
@@ -150,7 +150,7 @@ struct co_stack *co_stack_get(size_t size)
 
 	if (size < co_stack_min())
 		size = co_stack_min();
-	size = (size + page - 1) / page * page;
+	size = (size + page - 1) & -page; /* a page is a power of two */
 
 	struct size_class *c = class_for(size);
 	if (!c)
