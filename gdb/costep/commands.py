@@ -21,12 +21,14 @@ class Session:
         self.layout = reader.find_layout(self.reader)
         self.snapshot = model.take_snapshot(self.reader, self.layout)
         for env in self.snapshot.envs:
-            if env.is_stray and model.is_blank(self.reader, env.cpu.rsp):
+            if not env.is_stray:
+                continue
+            # The copier first: at its entry trampoline there is nothing on its stack yet.
+            link = frames.unlisted(self.snapshot, env, self.reader)
+            if link is not None:
+                self.snapshot.on_copier(env, link)
+            elif model.is_blank(self.reader, env.cpu.rsp):
                 self.snapshot.on_lost_stack(env)
-            elif env.is_stray:
-                link = frames.unlisted(self.snapshot, env, self.reader)
-                if link is not None:
-                    self.snapshot.on_copier(env, link)
         self._names = None
         self._frames = {}
         self.n_unwalked = 0     # walked() has not looked for the places of so many
