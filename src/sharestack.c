@@ -185,6 +185,7 @@ static void go(struct co_exec *from, struct co_exec *to)
 {
 	annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
 	coctx_swap(&from->ctx, &to->ctx);
+	CO_GOES_ON_HERE();
 	co_swap_arrived(from);
 }
 

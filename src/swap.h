@@ -35,6 +35,11 @@ struct co_exec {
 	struct co_annotation tools; /* for sanitizers */
 };
 
+/* An instruction behind the call of coctx_swap: so that the resume address, which debuggers
+ * look up in a context, is in the function that has called, and not in what the compiler
+ * has put next, of another one that it has inlined. */
+#define CO_GOES_ON_HERE() __asm__ volatile("nop" ::: "memory")
+
 /* The first thing a new execution does: what co_swap does after returning. */
 static inline void co_swap_arrived(struct co_exec *me)
 {
@@ -52,6 +57,7 @@ static inline int co_swap(struct co_exec *from, struct co_exec *to)
 		return to->stack->ops->enter(from, to);
 	annotate_leave(&from->tools, &to->tools, to->stack->lo, to->stack->hi);
 	coctx_swap(&from->ctx, &to->ctx);
+	CO_GOES_ON_HERE();
 	co_swap_arrived(from);
 	return 0;
 }

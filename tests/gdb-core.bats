@@ -50,10 +50,12 @@ plain() {
 	timeout 60 gdb -nx -q -batch -iex "set auto-load python-scripts off" "${NO_LIBC_DEBUG[@]}" -ex "set width 0" -ex "set debuginfod enabled off" "$@" 2>&1 </dev/null
 }
 
-# golden <transcript: what compilers and levels do not change
+# golden <transcript: what compilers and levels do not change. (Optimized, the copier begins
+# with co_swap_arrived, of swap.h.)
 golden() {
 	sed -E -e 's/LWP [0-9]+/LWP N/g; s/[0-9]+ bytes/N bytes/; s/[0-9]+\/([0-9]+[KM])/N\/\1/' \
 		-e 's/(stop_here|copy_for_others)\+0x[0-9a-f]+/\1/; s/(stop_here.* (at .*)?gdb_shared.c):2[67]/\1:2N/' \
+		-e 's/(copy_for_others, )swap\.h:/\1sharestack.c:/' \
 		-e 's/(sharestack.c:)[0-9]+/\1N/; s/(coctx_swap\+)0x[0-9a-f]+/\1OFF/' \
 		-e '/^#/{
 			s/^#[0-9]+ +(0x[0-9a-f]+ in )?([a-z_]+) \(.*\) at (.*gdb_shared.c:[0-9N]+)$/\2 at \3/

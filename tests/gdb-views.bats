@@ -341,7 +341,7 @@ each() { # function: of every program
 	sees '\* +2 +bob +running +stop_here'
 	tm send-keys "co alice" Enter
 	sees '> +1 +alice +copied out'
-	sees '18 +coctx_swap\(&from->ctx'
+	sees '[0-9]+ +coctx_swap\(&from->ctx'
 	tm send-keys "next" Enter
 	sees ' +1 +alice +copied out .*'
 	sees '>[ ~]*27 '

@@ -55,7 +55,7 @@ normalise() {
 	sed -E -e 's/0x[0-9a-f]{5,}/ADDR/g' -e 's/LWP [0-9]+/LWP N/g' -e 's/(top-|[+-])0x[0-9a-f]+/\1OFF/g' \
 		-e 's/[0-9]+\/([0-9]+[KM])/N\/\1/g' \
 		-e 's/[0-9]+ bytes in use/N bytes in use/' \
-		-e 's/\b(swap|coroutine|env|loop|coctx_swap_x86_64)\.([cS]):[0-9]+/\1.\2:N/g' | tr -s ' '
+		-e 's/\b(swap|coroutine|env|loop|coctx_swap_x86_64)\.([chS]):[0-9]+/\1.\2:N/g' | tr -s ' '
 }
 
 # The frames of the user's own functions, and the seams.
