@@ -170,7 +170,7 @@ int co_transfer_to(struct co *co);
  *
  * @blocked_at  for debuggers: the return address of the public call.
  * Errors       EPERM in main or without an environment; ENOMEM, from co_swap. */
-int co_suspend(enum co_state state, void *blocked_at);
+__attribute__((flatten)) int co_suspend(enum co_state state, void *blocked_at); /* see co_resume; clang needs it here too */
 
 /* Write co->state: the one place that does. */
 void co_set_state(struct co *co, enum co_state state);
