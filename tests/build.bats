@@ -197,7 +197,7 @@ $1"; do
 
 @test "objects are made again when other flags make them, and else not" {
 	cp -r Makefile asm src lessons "$BATS_TEST_TMPDIR/"
-	objects="$(value B)/src/coctx.o $(value B)/src/swap.o"
+	objects="$(value B)/src/coctx.o $(value B)/src/stack.o"
 	compiled() { # shellcheck disable=SC2086 # words on purpose
 		make -C "$BATS_TEST_TMPDIR" "$@" $objects | grep -c '^  CC'
 	}
