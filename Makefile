@@ -299,13 +299,12 @@ $(B)/viztests/t_viz_lessons: | $(foreach n,1 2 3 10,$(call demo_of,$(n)))
 viztest: $(VIZ_PROGRAMS) | $(WAIT) ## the unit tests of coviz
 	@tests/run $^
 
-include lessons/exercise.mk
-
 # These look at registers, by an assembly helper.
 TESTS_WITH_REGISTERS := t_swap t_context t_random t_random_shared t_preempt
 $(foreach d,tests $(LESSONS:%=stage%),$(addprefix $(B)/$(d)/,$(TESTS_WITH_REGISTERS))): $(B)/tests/unit/regs_$(ARCH).o
 .PRECIOUS: $(B)/%.o
 
+include lessons/exercise.mk
 include lessons/mutants.mk
 
 UNIT_PROGRAMS := $(UNIT:%=$(B)/tests/%)

@@ -99,7 +99,7 @@ solution$(1):
 	@lessons/exercise solution $(1) $(NAME_$(1)) $(EXERCISE_$(1))
 endef
 $(foreach n,$(EXERCISES),$(eval $(call exercise_rules,$(n))))
-$(foreach n,1 2 3 10,$(addprefix $(B)/check$(n)/,t_swap t_context t_random t_random_shared)): $(B)/tests/unit/regs_$(ARCH).o
+$(foreach n,$(EXERCISES),$(addprefix $(B)/check$(n)/,$(TESTS_WITH_REGISTERS))): $(B)/tests/unit/regs_$(ARCH).o
 
 no_exercise = @echo "make: lesson $(1) has no exercise; there are: $(EXERCISES)" >&2; exit 2
 exercise%:

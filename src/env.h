@@ -172,7 +172,7 @@ int co_transfer_to(struct co *co);
  * Errors       EPERM in main or without an environment; ENOMEM, from co_swap. */
 __attribute__((flatten)) int co_suspend(enum co_state state, void *blocked_at); /* see co_resume; clang needs it here too */
 
-/* Write co->state: the one place that does. */
+/* Write co->state: the one place that does, but for the first in co_new. */
 void co_set_state(struct co *co, enum co_state state);
 
 /* Take @co off the ready queue and, by its abandon, off every wait list.

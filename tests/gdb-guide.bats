@@ -4,6 +4,8 @@
 # learner at a terminal (tmux) meets.
 
 bats_require_minimum_version 1.5.0
+load tmux_helper
+export SEES=1200 # a minute
 cd "$BATS_TEST_DIRNAME/.." || exit 1
 export B=build/debug-gcc-O0 # which `make gdbN` takes: the answers are of that one
 
@@ -13,26 +15,6 @@ setup_file() {
 		demos+=("$B/${lesson}demo")
 	done
 	env -u MAKEFLAGS -u VARIANT -u OPT make -s -j2 B="$B" CC=gcc "${demos[@]}" >/dev/null
-}
-
-tm() {
-	tmux -L "guide-$$" -f /dev/null "$@"
-}
-
-keys() {
-	tm send-keys "$@"
-}
-
-# A line of the screen matches, within a minute; else the screen is shown.
-sees() {
-	local i
-	for ((i = 0; i < 1200; i++)); do
-		tm capture-pane -p | grep -qE -- "$1" && return
-		sleep 0.05
-	done
-	echo "not on the screen: $1"
-	tm capture-pane -p | grep -v '^$'
-	return 1
 }
 
 teardown() {
@@ -83,7 +65,7 @@ teardown() {
 	sees '^ +co-list$'
 	keys 'print 6 * 7' Enter # nothing to do with it
 	sees '^\$1 = 42$'
-	run ! grep -q '2 of 11' < <(tm capture-pane -p)
+	run ! grep -q '2 of 11' < <(screen)
 	keys '  co-list  ' Enter
 	sees '^main: the stack pointer decides'
 	sees '^--- 2 of 11'

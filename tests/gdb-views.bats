@@ -14,6 +14,8 @@ setup_file() {
 
 setup() {
 	load gdb_helper
+	load tmux_helper
+	export SEES=200
 	demo=$BATS_FILE_TMPDIR/shared-gcc-O0
 	lessons=${B:-build/debug-gcc-O0}/lessons
 }
@@ -322,33 +324,24 @@ each() { # function: of every program
 	grep -q 'there is no register "rax"; there are: rbx' <<<"$out"
 }
 
+teardown() {
+	tm kill-server 2>/dev/null || true
+}
+
 @test "layout co: a window that follows the program and the selection" {
-	tm() { timeout 20 tmux -L "gdb-views-$$" -f /dev/null "$@"; }
-	sees() {
-		local i
-		for ((i = 0; i < 200; i++)); do
-			tm capture-pane -p | grep -qE -- "$1" && return
-			sleep 0.05
-		done
-		echo "not on the screen: $1"
-		tm capture-pane -p
-		tm kill-server
-		return 1
-	}
 	tm new-session -d -x 130 -y 40 "TERM=screen-256color gdb -nx -q -iex 'set auto-load python-scripts off' -ex 'set confirm off' \
 		-ex 'set pagination off' -ex 'source gdb/costep-gdb.py' -ex \"break stop_here if why[3] == 'b'\" -ex run -ex 'layout co' '$demo'"
 	sees 'coroutines'
 	sees '\* +2 +bob +running +stop_here'
-	tm send-keys "co alice" Enter
+	keys "co alice" Enter
 	sees '> +1 +alice +copied out'
 	sees '[0-9]+ +coctx_swap\(&from->ctx'
-	tm send-keys "next" Enter
+	keys "next" Enter
 	sees ' +1 +alice +copied out .*'
 	sees '>[ ~]*27 '
 	tm resize-window -x 80 -y 24
 	sees '\* +2 +bob +running +'
-	tm send-keys "quit" Enter
-	tm kill-server || true
+	keys "quit" Enter
 }
 
 @test "the library loads the commands itself: allowed, refused, stripped, installed" {

@@ -3,6 +3,7 @@
 # coviz in a real terminal (tmux): keys, sizes, and the terminal as it was afterwards.
 
 bats_require_minimum_version 1.5.0
+load tmux_helper
 cd "$BATS_TEST_DIRNAME/.." || exit 1
 B=${B:-build/debug-gcc-O0}
 COVIZ=$PWD/build/coviz
@@ -28,33 +29,9 @@ teardown() {
 	tm kill-server
 }
 
-tm() {
-	tmux -L "coviz-$BATS_TEST_NUMBER-$$" -f /dev/null "$@"
-}
-
-keys() {
-	tm send-keys "$@"
-}
-
-screen() {
-	tm capture-pane -p
-}
-
 # Where we are: the number at the left of the last line.
 state() {
 	screen | sed -nE 's/^ ([0-9]+)\/[0-9].*/\1/p'
-}
-
-# A line of the screen matches, within 15 s; else the screen is shown.
-sees() {
-	local i
-	for ((i = 0; i < ${SEES:-300}; i++)); do
-		screen | grep -qE -- "$1" && return
-		sleep 0.05
-	done
-	echo "not on the screen: $1"
-	screen | grep -v '^$'
-	return 1
 }
 
 # Start coviz ARGS; its status will be in the file rc.
