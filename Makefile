@@ -258,6 +258,7 @@ WRAP_t_poll_fault := $(WRAP_EPOLL) -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallo
 WRAP_t_hook_same := -Wl,--wrap=preadv2,--wrap=pwritev2
 WRAP_t_hook_story := $(WRAP_t_hook_same)
 WRAP_t_hook := -Wl,--wrap=epoll_ctl,--wrap=malloc,--wrap=calloc,--wrap=free
+WRAP_t_hook_known := -Wl,--wrap=epoll_ctl,--wrap=getsockopt
 WRAP_t_hook_fault := $(WRAP_t_hook_same) -Wl,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2,--wrap=malloc,--wrap=calloc
 # Where t_hook_shared is libc's resolver and the clock on the wall, and counts memory.
 WRAP_t_hook_shared := -Wl,--wrap=dlsym,--wrap=freeaddrinfo,--wrap=clock_gettime \

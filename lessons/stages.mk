@@ -30,21 +30,21 @@ NEEDS_5 := 1 2 3 4
 TESTS_5 := t_timer t_sleep t_sleep_fault
 
 NAME_6  := 06-epoll
-FILES_6 := src/epoll
+FILES_6 := src/closing src/epoll
 NEEDS_6 := 1 2 3 4 5
 TESTS_6 := t_epoll
 
 NAME_7  := 07-poll
-FILES_7 := src/co_poll
+FILES_7 := src/co_poll src/kept
 NEEDS_7 := 1 2 3 4 5 6
 TESTS_7 := t_poll t_poll_fault
 
 # One object, build/costep_hooks.o, that programs name on their link line. It is in no
 # archive: there, any use of `read` would pull it in silently.
 NAME_8  := 08-hooks
-FILES_8 := src/hook src/hook_wait src/hook_rw src/hook_socket src/hook_connect src/hook_poll src/hook_sleep src/hook_lookup src/hook_env
+FILES_8 := src/hook src/hook_wait src/hook_known src/hook_rw src/hook_socket src/hook_connect src/hook_change src/hook_poll src/hook_sleep src/hook_lookup src/hook_env
 NEEDS_8 := 1 2 3 4 5 6 7
-TESTS_8 := t_hook t_hook_same t_hook_story t_hook_lookup t_hook_fault t_hook_close
+TESTS_8 := t_hook t_hook_same t_hook_story t_hook_lookup t_hook_fault t_hook_close t_hook_known
 HOOKS   := 8
 
 NAME_9  := 09-stacks

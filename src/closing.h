@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * closing — tell the loop that a descriptor is about to be closed.
+ * closing — tell the loop what becomes of a descriptor.
  *
- * Layer:   6; implemented in epoll.c.
+ * Layer:   6; implemented in epoll.c and closing.c.
  */
 #ifndef CO_CLOSING_H
 #define CO_CLOSING_H
@@ -17,6 +17,12 @@ extern "C" {
  * close does. Without it, who waits for a closed descriptor waits for ever, as
  * in plain C. No error: nobody may be waiting, @fd may be anything. */
 void co_fd_closing(int fd);
+
+/* What is known of @fd may not hold any more: whether it blocks, for how long, which file
+ * it is. Whoever believes something about it, on any thread, asks again. The hooks say it
+ * for fcntl, ioctl, setsockopt and connect. Without it they believe for some milliseconds
+ * what was true before. Safe in a signal handler. No error: @fd may be anything. */
+void co_fd_changed(int fd);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -24,6 +24,13 @@
 enum {
 	EVENTS = 128,       /* fetched by one call; more come in the next turn */
 	FIRST_RECORDS = 64, /* numbers that the first table has room for */
+
+	/* What a registration that stays reports: that something has come, and all that ends
+	 * the rule "a short read means that nothing is left". */
+	KEPT_EVENTS = EPOLLIN | EPOLLPRI | EPOLLRDHUP,
+	UNWANTED = 16,      /* reports that a kept registration may make to nobody */
+	STALE = 64,         /* events of old generations, beside one for each waiter, until
+			       a set is thrown away */
 };
 
 /* What is known of a descriptor number. */
@@ -32,6 +39,8 @@ struct record {
 	uint32_t generation; /* I2; counts the files that we have registered under it */
 	uint32_t file;       /* I2; counts the files that it has meant, as far as we were told */
 	bool is_registered;  /* as far as we know */
+	bool is_kept;        /* I1: the registration stays when it has reported something */
+	struct co_news news; /* what it has reported: for those who keep one */
 };
 
 struct epoll {
@@ -42,6 +51,7 @@ struct epoll {
 				    stays where it is until the thread ends */
 	unsigned n_records;
 	size_t n_waiters;     /* on all records */
+	size_t n_stale;       /* events of old generations that this set has reported */
 	struct co_alarm alarm;
 	bool has_no_pwait2;   /* the kernel's epoll_wait counts milliseconds: use the alarm */
 	int alarm_in_set;     /* the alarm's descriptor that is in the set; -1: none */
@@ -129,6 +139,8 @@ static void fire_all(struct epoll *ep, struct record *record, uint32_t events)
 static int control(struct epoll *ep, int op, int fd, const struct record *record)
 {
 	struct epoll_event event = { .events = wanted(record) | EPOLLONESHOT, .data.u64 = data_of(record, fd) };
+	if (record->is_kept)
+		event.events = KEPT_EVENTS | EPOLLET;
 
 	ep->loop->stats.syscalls++;
 	return epoll_ctl(ep->fd, op, fd, &event);
@@ -143,7 +155,7 @@ static void lose_all_but(struct epoll *ep, struct record *record, const struct c
 		struct co_waiter *waiter = container_of(l, struct co_waiter, node);
 		next = l->next;
 		if (waiter != newcomer)
-			fire(ep, waiter, EPOLLNVAL);
+			fire(ep, waiter, waiter->is_on_trust ? 0 : EPOLLNVAL);
 	}
 }
 
@@ -163,6 +175,7 @@ static int arm(struct epoll *ep, int fd, struct record *record, const struct co_
 			return 0;
 	}
 	record->generation++;
+	record->news = (struct co_news){ 0 };
 	if (control(ep, EPOLL_CTL_ADD, fd, record) != 0 &&
 	    (errno != EEXIST || /* it is a file that was here before, back by dup2 */
 	     control(ep, EPOLL_CTL_MOD, fd, record) != 0))
@@ -198,6 +211,7 @@ static int make_set(struct epoll *ep)
 	if (fd < 0)
 		return -1;
 	ep->fd = fd;
+	ep->n_stale = 0;
 	ep->alarm_in_set = -1;
 	for (unsigned i = 0; i < ep->n_records; i++)
 		if (ep->records[i])
@@ -247,21 +261,49 @@ static bool was_repaired(struct epoll *ep, int error)
 
 /* --- the loop's wait ----------------------------------------------------------------- */
 
+/* A registration that stays reports to the waiters of a file, of which there may be none just
+ * now. If there are none for long, it is for nothing: it ends. */
+static void note_news(struct epoll *ep, int fd, struct record *record, uint32_t events)
+{
+	record->news.n++;
+	record->news.events |= events;
+	if (!record->is_kept || !list_empty(&record->waiters) || ++record->news.n_unwanted < UNWANTED)
+		return;
+	record->is_kept = false;
+	(void)arm(ep, fd, record, NULL); /* for nobody, nothing */
+}
+
+/* An event of a file that the number does not mean any more. A registration that stays, of a
+ * file that is open under another number, would go on so, and cannot be taken off: for that
+ * one names its number. Then the set goes, and with it all that is in it by mistake. */
+static void note_stale(struct epoll *ep)
+{
+	if (++ep->n_stale < STALE + ep->n_waiters)
+		return;
+	close_set(ep);
+	(void)make_set(ep); /* else the next wait does, or fails */
+}
+
 /* BEGIN SOLUTION */
 static void handle_event(struct epoll *ep, uint32_t events, uint64_t data)
 {
 	int fd = (int)(uint32_t)data;
 	struct record *record = known_record(ep, fd);
 
-	if (data == ALARM_DATA || !record || data_of(record, fd) != data)
-		return; /* I2: a file that was here before */
+	if (data == ALARM_DATA)
+		return;
+	if (!record || data_of(record, fd) != data) {
+		note_stale(ep); /* I2: a file that was here before */
+		return;
+	}
+	note_news(ep, fd, record, events);
 	for (struct list *l = record->waiters.next, *next; l != &record->waiters; l = next) {
 		struct co_waiter *waiter = container_of(l, struct co_waiter, node);
 		next = l->next;
 		if (events & (waiter->events | EPOLLERR | EPOLLHUP))
 			fire(ep, waiter, events);
 	}
-	if (!list_empty(&record->waiters) && arm(ep, fd, record, NULL) != 0) /* I1 */
+	if (!record->is_kept && !list_empty(&record->waiters) && arm(ep, fd, record, NULL) != 0) /* I1 */
 		fire_all(ep, record, EPOLLERR);
 }
 /* END SOLUTION */
@@ -409,8 +451,9 @@ static struct epoll *epoll_get(void)
 }
 
 /* BEGIN SOLUTION */
-static int join(struct epoll *ep, struct record *record, struct co_waiter *waiter)
+static int join(struct epoll *ep, struct record *record, struct co_waiter *waiter, bool keep)
 {
+	record->is_kept = keep && list_empty(&record->waiters);
 	list_append(&record->waiters, &waiter->node);
 	ep->n_waiters++;
 	if (arm(ep, waiter->fd, record, waiter) == 0) {
@@ -421,19 +464,25 @@ static int join(struct epoll *ep, struct record *record, struct co_waiter *waite
 	return -1;
 }
 
-int co_watch(struct co_waiter *waiter)
+static int watch(struct co_waiter *waiter, bool keep)
 {
 	struct record *record;
 
 	list_init(&waiter->node);
+	waiter->is_on_trust = false;
 	if (waiter->fd < 0)
 		return co_fail(EBADF);
 	struct epoll *ep = epoll_get();
 	if (!ep || !(record = record_of(ep, waiter->fd)))
 		return -1;
-	if (join(ep, record, waiter) == 0)
+	if (join(ep, record, waiter, keep) == 0)
 		return 0;
-	return was_repaired(ep, errno) ? join(ep, record, waiter) : -1;
+	return was_repaired(ep, errno) ? join(ep, record, waiter, keep) : -1;
+}
+
+int co_watch(struct co_waiter *waiter)
+{
+	return watch(waiter, false);
 }
 
 void co_unwatch(struct co_waiter *waiter)
@@ -445,8 +494,36 @@ void co_unwatch(struct co_waiter *waiter)
 }
 /* END SOLUTION */
 
+int co_watch_and_keep(struct co_waiter *waiter)
+{
+	return watch(waiter, true);
+}
+
+const struct co_news *co_kept_news(int fd)
+{
+	struct record *record = thread_epoll && thread_epoll->fd >= 0 ? known_record(thread_epoll, fd) : NULL;
+
+	return record && record->is_kept && record->is_registered ? &record->news : NULL;
+}
+
+bool co_watch_kept(struct co_waiter *waiter)
+{
+	if (!co_kept_news(waiter->fd))
+		return false;
+	struct record *record = known_record(thread_epoll, waiter->fd);
+	if (!list_empty(&record->waiters))
+		return false;
+	record->news.n_unwanted = 0;
+	list_append(&record->waiters, &waiter->node);
+	thread_epoll->n_waiters++;
+	waiter->file = record->file;
+	waiter->is_on_trust = true;
+	return true;
+}
+
 void co_fd_closing(int fd)
 {
+	co_fd_changed(fd);
 	struct record *record = thread_epoll ? known_record(thread_epoll, fd) : NULL;
 
 	/* Not in a signal handler that has interrupted us. */
@@ -456,6 +533,7 @@ void co_fd_closing(int fd)
 	if (thread_epoll->loop->env->tid != (pid_t)syscall(SYS_gettid))
 		return;
 	record->file++;
+	record->is_kept = false;
 	fire_all(thread_epoll, record, EPOLLNVAL);
 }
 

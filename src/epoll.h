@@ -15,7 +15,8 @@
  * Invariants:
  *  I1  While a descriptor has waiters, the set reports, once, what any of them
  *      wants (EPOLLONESHOT): a stale registration can disturb us once, not
- *      for ever.
+ *      for ever. But one that is kept (lesson 8) reports each time that something
+ *      comes (EPOLLET), until it has disturbed us often.
  *  I2  All waiters of a descriptor mean the same open file: its generation. When
  *      the number turns out to be another file now, the old waiters are told
  *      that theirs is closed (EPOLLNVAL), and events of old generations that
@@ -47,6 +48,8 @@ struct co_waiter {
 	/* ours */
 	struct list node; /* on its descriptor's list */
 	uint32_t file;    /* which of the files that the number has meant: I2 */
+	bool is_on_trust; /* by co_watch_kept: when that turns out to be another file, it may
+			     be the one that is meant. It is told so by no event at all: 0 */
 };
 
 /* Wait with @waiter, whose first three fields are set.
@@ -55,6 +58,25 @@ struct co_waiter {
  *              for: a file, a directory, always ready; EINVAL, ENOMEM, ENOSPC
  *              from epoll_ctl(2); those of co_timers_get. */
 int co_watch(struct co_waiter *waiter);
+
+/* As co_watch, for EPOLLIN, and if nobody else waits there the registration is kept when it
+ * has told something: it reports all that comes. Errors as co_watch. */
+int co_watch_and_keep(struct co_waiter *waiter);
+
+/* What a registration has told, of the file that it was made for. */
+struct co_news {
+	uint32_t n;        /* how often */
+	uint32_t events;   /* all of them */
+	uint32_t n_unwanted; /* how often to nobody, since somebody waited */
+};
+
+/* The news of @fd's registration, as far as we know that it is there and kept; else NULL. */
+const struct co_news *co_kept_news(int fd);
+
+/* Wait with @waiter at a registration that is kept: what comes from now on is told. Nothing
+ * is asked of the kernel, so @fd may mean another file than the registration, and then
+ * nothing will ever be told: see kept.h. false: there is none, or somebody else waits. */
+bool co_watch_kept(struct co_waiter *waiter);
 
 /* Wait no more. No harm if it does not. No system call. */
 void co_unwatch(struct co_waiter *waiter);
@@ -68,6 +90,10 @@ bool co_waiter_is_lost(const struct co_waiter *waiter);
  * the answer changes, the file is gone.
  * Errors       EBADF @fd is not open; ENOMEM, EMFILE as co_watch. */
 int co_file_of(int fd, uint32_t *file);
+
+/* How often @fd was said to have changed (co_fd_changed, co_fd_closing): by any thread. A
+ * number that never decreases; several descriptors may share one. */
+unsigned co_fd_changes(int fd);
 
 /* Verify what can be verified of I1 and I2 for the calling thread; asserts. */
 void co_epoll_check(void);

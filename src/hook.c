@@ -110,7 +110,7 @@ bool co_is_enable_sys_hook(void)
 
 bool hook_was_socket(int fd)
 {
-	return switch_of(co_self())->socket == fd;
+	return switch_of(co_self())->socket == fd || hook_known(fd);
 }
 
 void hook_note_kind(int fd, struct hook_kind kind)

@@ -56,10 +56,14 @@ struct hook_wait {
 	int fd;
 	short events;         /* POLLIN or POLLOUT */
 	int timeout_option;   /* SO_RCVTIMEO or SO_SNDTIMEO */
-	bool is_known;        /* the user wants it to block, and deadline_ns is set */
+	bool is_known;        /* the user wants it to block, and what follows is set */
 	int64_t deadline_ns;  /* of the whole call */
+	int64_t limit_ns;     /* SO_RCVTIMEO or SO_SNDTIMEO; 0: none */
+	bool is_socket;
 	bool is_flag_ours;    /* O_NONBLOCK is not the user's wish */
 	unsigned n_in_vain;   /* waits in a row after which there was nothing to do */
+	int64_t began_ns;     /* when a wait on trust began, if there is a limit; else 0 */
+	bool has_asked_again; /* a wait on trust was over, and nothing had come */
 };
 
 /* The call would block: wait until it is worth another try.
@@ -71,6 +75,10 @@ int hook_wait(struct hook_wait *wait);
 /* Lengths of time, and what libc accepts as one. */
 bool hook_is_valid(const struct timespec *t);
 int64_t hook_ns_of(const struct timespec *t); /* CO_NEVER: too long to count */
+
+/* The end of a wait that has begun at @began_ns (0: it begins now), and is for @limit_ns
+ * (0: for ever). */
+int64_t hook_deadline(int64_t began_ns, int64_t limit_ns);
 
 /* Ask the descriptor what its user wants, for hook_wait. Errors as there. */
 int hook_ask_user(struct hook_wait *wait);
@@ -97,6 +105,29 @@ struct hook_kind hook_kind(int fd);
  * guess, which spares a system call: act on it only by a call that says ENOTSOCK. */
 bool hook_was_socket(int fd);
 void hook_note_kind(int fd, struct hook_kind kind);
+
+/* --- what a coroutine knows of the sockets that it reads: hook_known.c ----------------- */
+
+struct hook_known;
+
+/* What the running coroutine knows of @fd, and may believe at this moment; NULL: nothing. */
+struct hook_known *hook_known(int fd);
+
+/* Wait to read a socket, after hook_ask_user, and know it from then on. As hook_wait. */
+int hook_wait_and_know(struct hook_wait *wait);
+
+/* Wait to read what is known. As hook_wait; but when some milliseconds have gone by it is known
+ * no more, and worth another try. */
+int hook_wait_known(struct hook_known *known, struct hook_wait *wait);
+
+/* A read took less than it could: is nothing left, then? Noted, if that can be said. */
+void hook_note_short_read(struct hook_known *known);
+
+/* Is it known that a read would find nothing? */
+bool hook_known_is_empty(const struct hook_known *known);
+
+/* That was wrong once. Never say it again of @fd. */
+void hook_was_not_empty(int fd);
 
 /* Is @fd ready for @events at this moment? */
 bool hook_look(int fd, short events);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * connect, accept, accept4, close.
+ * connect, accept, accept4.
  *
- * The first two have no "do not wait" for one call: only the flag O_NONBLOCK, which
+ * They have no "do not wait" for one call: only the flag O_NONBLOCK, which
  * belongs to the open socket, and so to everybody who shares it.
  */
 #include <errno.h>
@@ -58,6 +58,7 @@ HOOKED int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	int before = errno, flags;
 	bool has_waited = false;
 
+	co_fd_changed(fd);
 	if (!hook_is_on() || (flags = fcntl(fd, F_GETFL)) < 0 || flags & O_NONBLOCK)
 		return REAL(connect)(fd, addr, len);
 	while (connect_at_once(fd, addr, len) != 0) {
@@ -126,30 +127,29 @@ static int hooked_accept(int fd, struct sockaddr *addr, socklen_t *len, int flag
 	return connection;
 }
 
+/* Whoever waits for the number that a connection has got, waits for a file that is gone. */
+static int told(int connection)
+{
+	if (connection >= 0)
+		co_fd_closing(connection);
+	return connection;
+}
+
 HOOKED int accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	return hook_is_on() ? hooked_accept(fd, addr, len, 0) : REAL(accept)(fd, addr, len);
+	return told(hook_is_on() ? hooked_accept(fd, addr, len, 0) : REAL(accept)(fd, addr, len));
 }
 
 HOOKED int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	return hook_is_on() ? hooked_accept(fd, addr, len, flags) : REAL(accept4)(fd, addr, len, flags);
+	return told(hook_is_on() ? hooked_accept(fd, addr, len, flags) : REAL(accept4)(fd, addr, len, flags));
 }
 
 HOOKED int co_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	return co_may_wait() ? hooked_accept(fd, addr, len, 0) : REAL(accept)(fd, addr, len);
+	return told(co_may_wait() ? hooked_accept(fd, addr, len, 0) : REAL(accept)(fd, addr, len));
 }
 
 /* C++ programs written for libco declare it themselves: by this name. */
 HOOKED int accept_in_cxx(int fd, struct sockaddr *addr, socklen_t *len) __asm__("_Z9co_acceptiP8sockaddrPj")
 	__attribute__((alias("co_accept")));
-
-/* --- close: whoever waits is told --------------------------------------------------------- */
-
-/* Not only with the hooks on: who waits, may have them on. */
-HOOKED int close(int fd)
-{
-	co_fd_closing(fd);
-	return REAL(close)(fd);
-}

@@ -191,7 +191,7 @@ static void after_fork_in_child(void)
 		struct job *job = container_of(l, struct job, node);
 		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (fd >= 0) {
-			dup3(fd, job->done_fd, O_CLOEXEC);
+			sys_dup3(fd, job->done_fd, O_CLOEXEC);
 			sys_close(fd);
 		}
 	}

@@ -57,6 +57,31 @@ static bool is_at_mark(int fd)
 	return ioctl(fd, SIOCATMARK, &is_at) == 0 && is_at;
 }
 
+/* One buffer and nothing beside is recv: the kernel has less to copy and to check. */
+static bool is_plain(const struct msghdr *m)
+{
+	return m->msg_iovlen == 1 && !m->msg_name && !m->msg_control;
+}
+
+static ssize_t try_recv(int fd, struct msghdr *m, int flags)
+{
+	if (is_plain(m))
+		return REAL(recv)(fd, m->msg_iov->iov_base, m->msg_iov->iov_len, flags | MSG_DONTWAIT);
+	return REAL(recvmsg)(fd, m, flags | MSG_DONTWAIT);
+}
+
+/* For the next read: is anything left? If we have believed that nothing was, have waited, and
+ * nothing came, and there was something all the same: do not believe that any more. */
+static void note_read(const struct hook_wait *wait, bool is_short, bool was_empty)
+{
+	struct hook_known *known = is_short ? hook_known(wait->fd) : NULL;
+
+	if (was_empty && wait->has_asked_again)
+		hook_was_not_empty(wait->fd);
+	else if (known)
+		hook_note_short_read(known);
+}
+
 /* Receive at least something.
  *
  * @has_some    the call has received something already. Then wait before trying;
@@ -65,13 +90,15 @@ static bool is_at_mark(int fd)
 static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, bool has_some)
 {
 	const struct msghdr as_given = *msg;
+	struct hook_known *known = flags || has_some ? NULL : hook_known(wait->fd);
+	bool is_empty = known && hook_known_is_empty(known), was_empty = is_empty;
 	ssize_t got = -1;
 
 	if (has_some && is_at_mark(wait->fd))
 		return -1;
 	errno = EAGAIN;
 	wait->events = has_some ? POLLIN | POLLPRI : POLLIN;
-	while (has_some || (got = REAL(recvmsg)(wait->fd, msg, flags | MSG_DONTWAIT)) < 0) {
+	while (has_some || is_empty || (got = try_recv(wait->fd, msg, flags)) < 0) {
 		/* A datagram socket that was shut down: "readable", but only a
 		 * call that may block is told of the end. */
 		if (errno == EAGAIN && wait->n_in_vain > 0 && hook_look(wait->fd, POLLRDHUP)) {
@@ -83,9 +110,11 @@ static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, 
 		int events = errno == EAGAIN && !never_waits(wait->fd, flags) ? hook_wait(wait) : -1;
 		if (events < 0 || (has_some && ((events & POLLERR && !has_bytes(wait->fd)) || is_at_mark(wait->fd))))
 			return -1;
-		has_some = false;
+		has_some = is_empty = false;
 		*msg = as_given;
 	}
+	if (got > 0 && flags == 0)
+		note_read(wait, (size_t)got < hook_iov_len(msg->msg_iov, (int)msg->msg_iovlen), was_empty);
 	hook_progress(wait);
 	return got;
 }
@@ -236,6 +265,13 @@ HOOKED ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 /* --- sending ----------------------------------------------------------------------------- */
 
+static ssize_t try_send(int fd, const struct msghdr *m, int flags)
+{
+	if (is_plain(m))
+		return REAL(send)(fd, m->msg_iov->iov_base, m->msg_iov->iov_len, flags | MSG_DONTWAIT);
+	return REAL(sendmsg)(fd, m, flags | MSG_DONTWAIT);
+}
+
 /* Send until all is gone, as a blocking send does. Control data goes with the
  * first bytes. */
 static ssize_t send_all(int fd, const struct msghdr *msg, int flags)
@@ -246,7 +282,7 @@ static ssize_t send_all(int fd, const struct msghdr *msg, int flags)
 	struct msghdr m = *msg;
 	ssize_t put;
 
-	while ((put = REAL(sendmsg)(fd, &m, flags | MSG_DONTWAIT)) >= 0 || errno == EAGAIN) {
+	while ((put = try_send(fd, &m, flags)) >= 0 || errno == EAGAIN) {
 		if (put > 0) {
 			int n = (int)msg->msg_iovlen;
 			hook_progress(&wait);

@@ -4,7 +4,8 @@
  *
  * Only now is the descriptor asked what its user wants: whether it blocks
  * (O_NONBLOCK), and for how long (SO_RCVTIMEO, SO_SNDTIMEO). So nothing has to be
- * remembered about descriptors, wherever they come from.
+ * remembered about descriptors, wherever they come from. (What is remembered, of sockets
+ * that are read again and again, is believed for milliseconds: hook_known.c.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,17 @@ int64_t hook_ns_of(const struct timespec *t)
 	return ns;
 }
 
+int64_t hook_deadline(int64_t began_ns, int64_t limit_ns)
+{
+	int64_t at_ns;
+
+	if (limit_ns == 0)
+		return CO_NEVER;
+	if (began_ns == 0)
+		return co_from_now_ns(limit_ns);
+	return __builtin_add_overflow(began_ns, limit_ns, &at_ns) ? CO_NEVER : at_ns;
+}
+
 int hook_ask_user(struct hook_wait *w)
 {
 	struct timeval limit = { 0 };
@@ -57,17 +69,20 @@ int hook_ask_user(struct hook_wait *w)
 		errno = EAGAIN;
 		return -1;
 	}
-	w->deadline_ns = CO_NEVER;
-	if (getsockopt(w->fd, SOL_SOCKET, w->timeout_option, &limit, &len) == 0 && (limit.tv_sec || limit.tv_usec))
-		w->deadline_ns = co_from_now_ns(hook_ns_of(&(struct timespec){ limit.tv_sec, limit.tv_usec * 1000 }));
+	w->is_socket = getsockopt(w->fd, SOL_SOCKET, w->timeout_option, &limit, &len) == 0;
+	w->limit_ns = hook_ns_of(&(struct timespec){ limit.tv_sec, limit.tv_usec * 1000 });
+	w->deadline_ns = hook_deadline(w->began_ns, w->limit_ns);
 	w->is_known = true;
 	return 0;
 }
 
 int hook_wait(struct hook_wait *w)
 {
+	struct hook_known *known = w->is_known || w->events != POLLIN || w->n_in_vain > 1 ? NULL : hook_known(w->fd);
 	int events;
 
+	if (known)
+		return hook_wait_known(known, w);
 	if (!w->is_known && hook_ask_user(w) != 0)
 		return -1;
 	if (co_now_ns() >= w->deadline_ns) {
@@ -78,7 +93,10 @@ int hook_wait(struct hook_wait *w)
 	 * whose peer, named in each call, is full. */
 	if (++w->n_in_vain > VAIN_WAITS && co_doze(w->fd, VAIN_NS) != 0)
 		return -1;
-	events = co_wait_until(w->fd, w->events, w->deadline_ns);
+	if (w->is_socket && w->events == POLLIN && !w->is_flag_ours)
+		events = hook_wait_and_know(w);
+	else
+		events = co_wait_until(w->fd, w->events, w->deadline_ns);
 	/* Time was first. But if others kept the thread until now, what is waited for may
 	 * have come in time, and its news not yet be fetched. */
 	if (events == 0 && hook_look(w->fd, w->events))

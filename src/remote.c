@@ -365,7 +365,7 @@ static void leave_parents_fds(struct co_at_exit *note)
 		sys_close(r->fd); /* first: there may be no number free but this */
 		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (fd >= 0 && fd != r->fd) {
-			dup3(fd, r->fd, O_CLOEXEC);
+			sys_dup3(fd, r->fd, O_CLOEXEC);
 			sys_close(fd);
 		}
 		if (fd < 0) {

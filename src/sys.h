@@ -43,6 +43,11 @@ static inline int sys_fcntl(int fd, int op, long arg)
 	return (int)syscall(SYS_fcntl, fd, op, arg);
 }
 
+static inline int sys_dup3(int from, int to, int flags)
+{
+	return (int)syscall(SYS_dup3, from, to, flags);
+}
+
 static inline ssize_t sys_read(int fd, void *buf, size_t len)
 {
 	return syscall(SYS_read, fd, buf, len);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a coroutine knows of the sockets that it reads.
+ *
+ * A server's coroutine reads a request, answers it, and reads again. Each of these reads would
+ * try in vain, ask the socket what its user wants (two calls), and tell the kernel what it
+ * waits for: four calls to find out what was true a moment ago. So a coroutine remembers it,
+ * of the last sockets that it has waited for, and believes it for some milliseconds (kept.h).
+ *
+ * The try in vain is spared by a rule: when a stream has given less than there was room
+ * for, nothing is left in it. That is so for TCP. Others end a read elsewhere too, between two
+ * messages, and are tried each time. Should the rule be wrong once, the next read comes some
+ * milliseconds late, and the socket is tried each time from then on.
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "attach.h"
+#include "co_poll.h"
+#include "coroutine.h"
+#include "hook.h"
+#include "kept.h"
+
+enum {
+	SOCKETS = 2, /* a server that asks another has two */
+};
+
+struct hook_known {
+	int fd;               /* -1: none yet */
+	struct co_kept *kept; /* NULL: nothing is known */
+	int64_t limit_ns;     /* SO_RCVTIMEO; 0: none */
+	enum {
+		NOT_ASKED,
+		NOTHING_IS_LEFT,
+		NOTHING_IS_KNOWN,
+	} after_short_read;
+};
+
+struct known_sockets {
+	struct co_attachment attachment;
+	struct hook_known socket[SOCKETS];
+	unsigned next; /* whose place is given to another first */
+};
+
+static const char owner; /* its address is the attachments' owner */
+
+static void drop_sockets(struct co_attachment *a)
+{
+	struct known_sockets *s = (struct known_sockets *)a;
+
+	for (int i = 0; i < SOCKETS; i++)
+		co_kept_free(s->socket[i].kept);
+	free(s);
+}
+
+/* NULL: ENOMEM. */
+static struct known_sockets *known_sockets_new(void)
+{
+	struct known_sockets *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	for (int i = 0; i < SOCKETS; i++)
+		s->socket[i].fd = -1;
+	s->attachment = (struct co_attachment){ .owner = &owner, .drop = drop_sockets };
+	co_attach(co_self(), &s->attachment);
+	return s;
+}
+
+static struct hook_known *find(int fd)
+{
+	struct known_sockets *s = (struct known_sockets *)co_attached(co_self(), &owner);
+
+	for (int i = 0; s && i < SOCKETS; i++)
+		if (s->socket[i].fd == fd)
+			return &s->socket[i];
+	return NULL;
+}
+
+struct hook_known *hook_known(int fd)
+{
+	struct hook_known *known = find(fd);
+
+	return known && co_is_kept(known->kept) ? known : NULL;
+}
+
+/* The place for @fd; NULL: no memory. */
+static struct hook_known *place_for(int fd)
+{
+	struct known_sockets *s = (struct known_sockets *)co_attached(co_self(), &owner);
+	struct hook_known *known = find(fd);
+
+	if (known || (!s && !(s = known_sockets_new())))
+		return known;
+	known = &s->socket[s->next++ % SOCKETS];
+	if (!known->kept && !(known->kept = co_kept_new()))
+		return NULL;
+	known->fd = fd;
+	known->after_short_read = NOT_ASKED;
+	return known;
+}
+
+int hook_wait_and_know(struct hook_wait *w)
+{
+	struct hook_known *known = place_for(w->fd);
+
+	if (!known)
+		return co_wait_until(w->fd, w->events, w->deadline_ns);
+	known->limit_ns = w->limit_ns;
+	if (known->after_short_read == NOTHING_IS_LEFT)
+		known->after_short_read = NOT_ASKED; /* the number may be another socket's */
+	return co_wait_and_keep(known->kept, w->fd, w->deadline_ns);
+}
+
+/* Is it TCP and nothing else? It has a "layer above it" (such as the kernel's TLS, which
+ * reads record by record): none. */
+static bool is_plain_tcp(int fd)
+{
+	char name[16] = "";
+	socklen_t len = sizeof(name);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && (len == 0 || name[0] == 0);
+}
+
+int hook_wait_known(struct hook_known *known, struct hook_wait *w)
+{
+	if (known->limit_ns)
+		w->began_ns = co_now_ns();
+	int events = co_wait_kept(known->kept, hook_deadline(w->began_ns, known->limit_ns));
+	if (events < 0)
+		return -1;
+	w->n_in_vain++;
+	w->has_asked_again = events == 0;
+	if (events > 0 && known->after_short_read == NOT_ASKED)
+		known->after_short_read = is_plain_tcp(w->fd) ? NOTHING_IS_LEFT : NOTHING_IS_KNOWN;
+	return events ? events : w->events;
+}
+
+void hook_note_short_read(struct hook_known *known)
+{
+	if (known->after_short_read == NOTHING_IS_LEFT)
+		co_kept_note_empty(known->kept);
+}
+
+bool hook_known_is_empty(const struct hook_known *known)
+{
+	return co_kept_is_empty(known->kept);
+}
+
+void hook_was_not_empty(int fd)
+{
+	struct hook_known *known = find(fd);
+
+	if (known)
+		known->after_short_read = NOTHING_IS_KNOWN;
+}
