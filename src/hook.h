@@ -63,7 +63,8 @@ struct hook_wait {
 	bool is_flag_ours;    /* O_NONBLOCK is not the user's wish */
 	unsigned n_in_vain;   /* waits in a row after which there was nothing to do */
 	int64_t began_ns;     /* when a wait on trust began, if there is a limit; else 0 */
-	bool has_asked_again; /* a wait on trust was over, and nothing had come */
+	bool is_untried;      /* it waits before it tries: it is known that there is nothing */
+	bool is_in_doubt;     /* so it was, but nothing has come for long: try */
 };
 
 /* The call would block: wait until it is worth another try.
@@ -116,8 +117,8 @@ struct hook_known *hook_known(int fd);
 /* Wait to read a socket, after hook_ask_user, and know it from then on. As hook_wait. */
 int hook_wait_and_know(struct hook_wait *wait);
 
-/* Wait to read what is known. As hook_wait; but when some milliseconds have gone by it is known
- * no more, and worth another try. */
+/* Wait to read what is known. As hook_wait; 0 when some milliseconds have gone by: it is known
+ * no more. */
 int hook_wait_known(struct hook_known *known, struct hook_wait *wait);
 
 /* A read took less than it could: is nothing left, then? Noted, if that can be said. */

@@ -127,13 +127,12 @@ int hook_wait_known(struct hook_known *known, struct hook_wait *w)
 	if (known->limit_ns)
 		w->began_ns = co_now_ns();
 	int events = co_wait_kept(known->kept, hook_deadline(w->began_ns, known->limit_ns));
-	if (events < 0)
-		return -1;
+	if (events <= 0)
+		return events;
 	w->n_in_vain++;
-	w->has_asked_again = events == 0;
-	if (events > 0 && known->after_short_read == NOT_ASKED)
+	if (known->after_short_read == NOT_ASKED)
 		known->after_short_read = is_plain_tcp(w->fd) ? NOTHING_IS_LEFT : NOTHING_IS_KNOWN;
-	return events ? events : w->events;
+	return events;
 }
 
 void hook_note_short_read(struct hook_known *known)

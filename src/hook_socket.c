@@ -72,11 +72,11 @@ static ssize_t try_recv(int fd, struct msghdr *m, int flags)
 
 /* For the next read: is anything left? If we have believed that nothing was, have waited, and
  * nothing came, and there was something all the same: do not believe that any more. */
-static void note_read(const struct hook_wait *wait, bool is_short, bool was_empty)
+static void note_read(const struct hook_wait *wait, bool is_short)
 {
 	struct hook_known *known = is_short ? hook_known(wait->fd) : NULL;
 
-	if (was_empty && wait->has_asked_again)
+	if (wait->is_in_doubt)
 		hook_was_not_empty(wait->fd);
 	else if (known)
 		hook_note_short_read(known);
@@ -91,14 +91,14 @@ static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, 
 {
 	const struct msghdr as_given = *msg;
 	struct hook_known *known = flags || has_some ? NULL : hook_known(wait->fd);
-	bool is_empty = known && hook_known_is_empty(known), was_empty = is_empty;
 	ssize_t got = -1;
 
 	if (has_some && is_at_mark(wait->fd))
 		return -1;
 	errno = EAGAIN;
+	wait->is_untried = known && hook_known_is_empty(known);
 	wait->events = has_some ? POLLIN | POLLPRI : POLLIN;
-	while (has_some || is_empty || (got = try_recv(wait->fd, msg, flags)) < 0) {
+	while (has_some || wait->is_untried || (got = try_recv(wait->fd, msg, flags)) < 0) {
 		/* A datagram socket that was shut down: "readable", but only a
 		 * call that may block is told of the end. */
 		if (errno == EAGAIN && wait->n_in_vain > 0 && hook_look(wait->fd, POLLRDHUP)) {
@@ -110,11 +110,11 @@ static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, 
 		int events = errno == EAGAIN && !never_waits(wait->fd, flags) ? hook_wait(wait) : -1;
 		if (events < 0 || (has_some && ((events & POLLERR && !has_bytes(wait->fd)) || is_at_mark(wait->fd))))
 			return -1;
-		has_some = is_empty = false;
+		has_some = wait->is_untried = false;
 		*msg = as_given;
 	}
 	if (got > 0 && flags == 0)
-		note_read(wait, (size_t)got < hook_iov_len(msg->msg_iov, (int)msg->msg_iovlen), was_empty);
+		note_read(wait, (size_t)got < hook_iov_len(msg->msg_iov, (int)msg->msg_iovlen));
 	hook_progress(wait);
 	return got;
 }

@@ -81,8 +81,13 @@ int hook_wait(struct hook_wait *w)
 	struct hook_known *known = w->is_known || w->events != POLLIN || w->n_in_vain > 1 ? NULL : hook_known(w->fd);
 	int events;
 
-	if (known)
-		return hook_wait_known(known, w);
+	w->is_in_doubt = false;
+	if (known && (events = hook_wait_known(known, w)) != 0)
+		return events;
+	if (known && w->is_untried) {
+		w->is_in_doubt = true;
+		return w->events;
+	}
 	if (!w->is_known && hook_ask_user(w) != 0)
 		return -1;
 	if (co_now_ns() >= w->deadline_ns) {

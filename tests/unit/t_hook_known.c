@@ -430,6 +430,31 @@ static void swapped_at_rest(void)
 			}
 }
 
+/* The rule that a short read leaves nothing is wrong, if the file is another. Once. */
+static void wrong_only_once(void)
+{
+	struct co *co = knowing_reader_at_rest();
+	int n_believed = 0;
+
+	CHECK_EQ(co_resume(co), 0);
+	co_sleep_ms(50);
+	send_one("a late one is not a wrong one");
+	for (int i = 0; i < 10; i++) {
+		unsigned n = reader.n;
+		swap_file(1, TCP);
+		CHECK_EQ(syscall(SYS_write, s[1], "new", 3), 3);
+		CHECK_EQ(co_resume(co), 0);
+		n_believed += reader.n == n; /* that there is nothing to read */
+		CHECK(turns_until(n + 1) > 0);
+		for (int j = 0; j < 3; j++) { /* it may trust its socket again */
+			CHECK_EQ(co_resume(co), 0);
+			send_one("more");
+		}
+	}
+	CHECK_EQ(n_believed, 1);
+	CHECK_EQ(co_release(co), 0);
+}
+
 /* Who waits, is told. */
 static void swapped_while_waiting(void)
 {
@@ -736,6 +761,7 @@ static const struct test_case cases[] = {
 	{ "nonblocking", "O_NONBLOCK counts: at once if it was set by fcntl or ioctl, else soon", nonblocking_is_seen, 0, 0 },
 	{ "limits", "SO_RCVTIMEO is kept, shorter and longer than trust lasts", limits_are_kept, 0, 0 },
 	{ "swapped_at_rest", "D03, F10: a number that means another file is read rightly, heard of or not", swapped_at_rest, 0, 0 },
+	{ "wrong_once", "what turns out to be wrong once is not believed again", wrong_only_once, 0, 0 },
 	{ "swapped_while_waiting", "who waits when dup2 or fclose takes the file, is told", swapped_while_waiting, 0, 0 },
 	{ "accepted", "and when accept gives the number to a connection", accepted, 0, 0 },
 	{ "random_swaps", "random swaps: each byte is read from the file that the number means", random_swaps, 0, 0 },
