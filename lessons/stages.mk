@@ -30,7 +30,7 @@ NEEDS_5 := 1 2 3 4
 TESTS_5 := t_timer t_sleep t_sleep_fault
 
 NAME_6  := 06-epoll
-FILES_6 := src/closing src/epoll
+FILES_6 := src/closing src/epoll_sleep src/epoll
 NEEDS_6 := 1 2 3 4 5
 TESTS_6 := t_epoll
 

@@ -15,14 +15,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "alarm.h"
 #include "assert.h"
+#include "epoll_sleep.h"
 #include "park.h"
 #include "sys.h"
 #include "timer.h"
 
 enum {
-	EVENTS = 128,       /* fetched by one call; more come in the next turn */
 	FIRST_RECORDS = 64, /* numbers that the first table has room for */
 
 	/* What a registration that stays reports: that something has come, and all that ends
@@ -45,24 +44,19 @@ struct record {
 
 struct epoll {
 	struct co_loop *loop;
-	struct co_timers *timers;
 	int fd;               /* the set; -1: the child of a fork has none yet */
 	struct record **records; /* by descriptor number; NULL: never waited for. A record
 				    stays where it is until the thread ends */
 	unsigned n_records;
 	size_t n_waiters;     /* on all records */
 	size_t n_stale;       /* events of old generations that this set has reported */
-	struct co_alarm alarm;
-	bool has_no_pwait2;   /* the kernel's epoll_wait counts milliseconds: use the alarm */
-	int alarm_in_set;     /* the alarm's descriptor that is in the set; -1: none */
+	struct co_epoll_sleep sleep;
 	struct co_at_exit at_exit;
 };
 
 static _Thread_local struct epoll *thread_epoll;
 
 /* --- what an event carries: generation and number; the alarm's is neither ------- */
-
-#define ALARM_DATA UINT64_MAX
 
 static uint64_t data_of(const struct record *record, int fd)
 {
@@ -212,7 +206,7 @@ static int make_set(struct epoll *ep)
 		return -1;
 	ep->fd = fd;
 	ep->n_stale = 0;
-	ep->alarm_in_set = -1;
+	co_epoll_sleep_new_set(&ep->sleep);
 	for (unsigned i = 0; i < ep->n_records; i++)
 		if (ep->records[i])
 			ep->records[i]->is_registered = false;
@@ -241,7 +235,7 @@ static void leave_parents_set(struct co_at_exit *note)
 	struct epoll *ep = container_of(note, struct epoll, at_exit);
 
 	close_set(ep);
-	co_alarm_close(&ep->alarm);
+	co_epoll_sleep_end(&ep->sleep);
 }
 
 static int have_set(struct epoll *ep)
@@ -290,7 +284,7 @@ static void handle_event(struct epoll *ep, uint32_t events, uint64_t data)
 	int fd = (int)(uint32_t)data;
 	struct record *record = known_record(ep, fd);
 
-	if (data == ALARM_DATA)
+	if (data == CO_ALARM_DATA)
 		return;
 	if (!record || data_of(record, fd) != data) {
 		note_stale(ep); /* I2: a file that was here before */
@@ -308,72 +302,11 @@ static void handle_event(struct epoll *ep, uint32_t events, uint64_t data)
 }
 /* END SOLUTION */
 
-/* The alarm is in the set, and goes off at @at_ns. */
-static int set_alarm(struct epoll *ep, int64_t at_ns)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = ALARM_DATA };
-	int fd = ep->timers->kind->alarm ? ep->timers->kind->alarm(ep->timers, at_ns)
-					 : co_alarm_set(&ep->alarm, at_ns);
-
-	if (fd < 0)
-		return -1;
-	if (fd == ep->alarm_in_set)
-		return 0;
-	ep->loop->stats.syscalls++;
-	if (epoll_ctl(ep->fd, EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST)
-		return -1;
-	ep->alarm_in_set = fd;
-	return 0;
-}
-
-static bool uses_alarm(const struct epoll *ep)
-{
-	return ep->has_no_pwait2 || ep->timers->kind->alarm;
-}
-
-/* Wait for events until @at_ns. Returns their number; -1, errno. */
-static int wait_until(struct epoll *ep, struct epoll_event *events, int64_t at_ns)
-{
-	int64_t now = at_ns == CO_NEVER ? 0 : co_now_ns();
-	struct timespec ts;
-	int n;
-
-	ep->loop->stats.syscalls++;
-	if (at_ns == CO_NEVER && (!uses_alarm(ep) || ep->alarm_in_set < 0))
-		return epoll_wait(ep->fd, events, EVENTS, -1);
-	if (at_ns <= now)
-		return epoll_wait(ep->fd, events, EVENTS, 0);
-	if (uses_alarm(ep)) {
-		if (set_alarm(ep, at_ns) != 0)
-			return -1;
-		return epoll_wait(ep->fd, events, EVENTS, -1);
-	}
-	ts = sys_timespec(at_ns - now);
-	n = epoll_pwait2(ep->fd, events, EVENTS, &ts, NULL);
-	if (n < 0 && (errno == ENOSYS || errno == EPERM)) { /* an old kernel, a strict sandbox */
-		ep->has_no_pwait2 = true;
-		return wait_until(ep, events, at_ns);
-	}
-	return n;
-}
-
-/* With a clock that was set, time passes only when nothing else can happen. */
-static int wait_until_by_clock(struct epoll *ep, struct epoll_event *events, int64_t at_ns)
-{
-	int n = wait_until(ep, events, 0);
-
-	if (n == 0 && at_ns == CO_NEVER)
-		return wait_until(ep, events, CO_NEVER);
-	if (n == 0)
-		co_get_clock()->sleep_until(at_ns);
-	return n;
-}
-
 static int fetch(struct epoll *ep, struct epoll_event *events, int64_t at_ns)
 {
 	if (have_set(ep) != 0)
 		return -1;
-	int n = co_get_clock() && at_ns > 0 ? wait_until_by_clock(ep, events, at_ns) : wait_until(ep, events, at_ns);
+	int n = co_epoll_sleep(&ep->sleep, ep->fd, events, at_ns);
 
 	if (n >= 0 || errno == EINTR)
 		return n >= 0 ? n : 0;
@@ -384,7 +317,7 @@ static int fetch(struct epoll *ep, struct epoll_event *events, int64_t at_ns)
 static int wait_for_events(struct co_loop *loop, int64_t at_most_ns)
 {
 	struct epoll *ep = thread_epoll;
-	struct epoll_event events[EVENTS];
+	struct epoll_event events[CO_EPOLL_EVENTS];
 	int64_t at_ns = 0; /* the past: only look */
 
 	if (co_timers_expire() == 0 && at_most_ns > 0) {
@@ -418,7 +351,7 @@ static void close_epoll(struct co_at_exit *note)
 	for (unsigned i = 0; i < ep->n_records; i++)
 		free(ep->records[i]);
 	free(ep->records);
-	co_alarm_close(&ep->alarm);
+	co_epoll_sleep_end(&ep->sleep);
 	close_set(ep);
 	thread_epoll = NULL;
 	free(ep);
@@ -436,9 +369,8 @@ static struct epoll *epoll_get(void)
 	ep = calloc(1, sizeof(*ep));
 	if (!ep)
 		return NULL;
-	ep->timers = timers;
 	ep->loop = co_get_epoll_ct();
-	co_alarm_init(&ep->alarm);
+	co_epoll_sleep_init(&ep->sleep, ep->loop, timers);
 	if (make_set(ep) != 0) {
 		free(ep);
 		return NULL;

@@ -120,7 +120,7 @@ static void stop_waiting(struct co_kept *kept)
 }
 
 /* It is released or reset while it waits. */
-static void leave(struct co *co)
+static void leave_read(struct co *co)
 {
 	stop_waiting(co->waits_in);
 }
@@ -134,7 +134,7 @@ static int park(struct co_kept *kept, int64_t at_ns, void *blocked_at)
 	kept->is_woken = false;
 	kept->events = 0;
 	if (parked == 0)
-		parked = co_park(leave, kept, blocked_at);
+		parked = co_park(leave_read, kept, blocked_at);
 	int error = errno;
 	stop_waiting(kept);
 	errno = error;

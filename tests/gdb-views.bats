@@ -9,7 +9,7 @@ setup_file() {
 	build gcc -O0 &
 	build gcc -O2 && build clang -O0 && wait $!
 	env -u MAKEFLAGS make -s lib >/dev/null
-	env -u MAKEFLAGS make -s B="${B:-build/debug-gcc-O0}" "${B:-build/debug-gcc-O0}"/lessons/0{1-swap,5-timers,6-epoll}/demo >/dev/null
+	env -u MAKEFLAGS make -s B="${B:-build/debug-gcc-O0}" "${B:-build/debug-gcc-O0}"/lessons/0{1-swap,5-timers,6-epoll,8-hooks}/demo >/dev/null
 }
 
 setup() {
@@ -241,6 +241,13 @@ each() { # function: of every program
 	echo "$out"
 	answer co-timers <<<"$out" | grep -q '^co-timers: the program has no debug information of the library'
 	answer co-tree <<<"$out" | grep -q '0 "main"'
+}
+
+@test "co-waits and co-fds: a hooked read" {
+	out=$(printf '%s\n' 'break epoll_pwait2' 'run echo >/dev/null' co-waits co-fds | debug "$lessons/08-hooks/demo")
+	no_fault "$out"
+	[ "$(answer co-waits <<<"$out" | grep -cE '^ *[0-9]+ +client +waiting +a read: [0-9]+ IN +ask demo.c:')" -gt 100 ]
+	[ "$(answer co-fds <<<"$out" | grep -cE '^ *[0-9]+ +IN +[0-9]+ +client +waiting ')" -gt 100 ]
 }
 
 @test "co-waits: who waits for what, who holds it, and a circle" {

@@ -12,6 +12,7 @@ _FIELDS = {
     "sleeper": ("timer.is_armed", "timer.at_ns"),
     "call": ("timer.is_armed", "timer.at_ns", "n", "seat", "seat.waiter", "seat.waiter.fd", "seat.waiter.events",
              "seat.waiter.node", "seat.events"),
+    "co_kept": ("timer.is_armed", "timer.at_ns", "waiter", "waiter.fd", "waiter.events", "waiter.node", "events"),
     "co_waiting": ("timer.is_armed", "timer.at_ns", "of", "gone", "is_called"),
     "event_wait": ("timer.is_armed", "timer.at_ns"),
 }

@@ -19,6 +19,7 @@ from . import model
 CALLS = {
     "leave_bed": ("sleeper", "a sleep"),
     "leave_call": ("call", "a poll"),
+    "leave_read": ("co_kept", "a read"),
     "leave_wait": ("co_waiting", "a condition or a mutex"),
     "leave_waiting": ("event_wait", "an event of a handle"),
 }
@@ -86,6 +87,8 @@ def _wait(reader, types, co, abandon, at):
         wait.at_ns = int.from_bytes(reader.read(at + places["timer.at_ns"][0], 8), "little", signed=True)
     if "seat" in places:
         wait.seats = _seats(reader, places, at)
+    if "waiter" in places:
+        wait.seats = [_seat(reader, places, at, "")]
     if "of" in places:
         wait.of = _number(reader, at, places["of"])
         wait.is_called = bool(_number(reader, at, places["is_called"]))
@@ -130,14 +133,17 @@ def _seats(reader, places, at):
     offset, size = places["seat"]
     seats = []
     for i in range(n):
-        seat = at + offset + i * size
-        waiter = seat + places["seat.waiter"][0]
-        node = seat + places["seat.waiter.node"][0]
-        seats.append(Seat(waiter, _number(reader, seat, places["seat.waiter.fd"]),
-                          _number(reader, seat, places["seat.waiter.events"]),
-                          _number(reader, seat, places["seat.events"]),
-                          int.from_bytes(reader.read(node, 8), "little") != node))
+        seats.append(_seat(reader, places, at + offset + i * size, "seat."))
     return seats
+
+
+def _seat(reader, places, at, prefix):
+    waiter = at + places[prefix + "waiter"][0]
+    node = at + places[prefix + "waiter.node"][0]
+    return Seat(waiter, _number(reader, at, places[prefix + "waiter.fd"]),
+                _number(reader, at, places[prefix + "waiter.events"]),
+                _number(reader, at, places[prefix + "events"]),
+                int.from_bytes(reader.read(node, 8), "little") != node)
 
 
 def _heap_len(reader, at):
