@@ -56,6 +56,7 @@ struct hook_wait {
 	int fd;
 	short events;         /* POLLIN or POLLOUT */
 	int timeout_option;   /* SO_RCVTIMEO or SO_SNDTIMEO */
+	struct hook_known *known; /* what its coroutine knows of it, and may believe; NULL: nothing */
 	bool is_known;        /* the user wants it to block, and what follows is set */
 	int64_t deadline_ns;  /* of the whole call */
 	int64_t limit_ns;     /* SO_RCVTIMEO or SO_SNDTIMEO; 0: none */
@@ -114,12 +115,15 @@ struct hook_known;
 /* What the running coroutine knows of @fd, and may believe at this moment; NULL: nothing. */
 struct hook_known *hook_known(int fd);
 
+/* The same, of what it has known of @fd before it waited. */
+bool hook_knows_still(const struct hook_known *known, int fd);
+
 /* Wait to read a socket, after hook_ask_user, and know it from then on. As hook_wait. */
 int hook_wait_and_know(struct hook_wait *wait);
 
 /* Wait to read what is known. As hook_wait; 0 when some milliseconds have gone by: it is known
  * no more. */
-int hook_wait_known(struct hook_known *known, struct hook_wait *wait);
+int hook_wait_known(struct hook_wait *wait);
 
 /* A read took less than it could: is nothing left, then? Noted, if that can be said. */
 void hook_note_short_read(struct hook_known *known);

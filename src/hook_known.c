@@ -84,6 +84,11 @@ struct hook_known *hook_known(int fd)
 	return known && co_is_kept(known->kept) ? known : NULL;
 }
 
+bool hook_knows_still(const struct hook_known *known, int fd)
+{
+	return known->fd == fd && co_is_kept(known->kept);
+}
+
 /* The place for @fd; NULL: no memory. */
 static struct hook_known *place_for(int fd)
 {
@@ -122,8 +127,10 @@ static bool is_plain_tcp(int fd)
 	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && (len == 0 || name[0] == 0);
 }
 
-int hook_wait_known(struct hook_known *known, struct hook_wait *w)
+int hook_wait_known(struct hook_wait *w)
 {
+	struct hook_known *known = w->known;
+
 	if (known->limit_ns)
 		w->began_ns = co_now_ns();
 	int events = co_wait_kept(known->kept, hook_deadline(w->began_ns, known->limit_ns));

@@ -72,13 +72,11 @@ static ssize_t try_recv(int fd, struct msghdr *m, int flags)
 
 /* For the next read: is anything left? If we have believed that nothing was, have waited, and
  * nothing came, and there was something all the same: do not believe that any more. */
-static void note_read(const struct hook_wait *wait, bool is_short)
+static void note_read(const struct hook_wait *wait, struct hook_known *known, bool is_short)
 {
-	struct hook_known *known = is_short ? hook_known(wait->fd) : NULL;
-
 	if (wait->is_in_doubt)
 		hook_was_not_empty(wait->fd);
-	else if (known)
+	else if (is_short && known && hook_knows_still(known, wait->fd))
 		hook_note_short_read(known);
 }
 
@@ -96,6 +94,7 @@ static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, 
 	if (has_some && is_at_mark(wait->fd))
 		return -1;
 	errno = EAGAIN;
+	wait->known = known;
 	wait->is_untried = known && hook_known_is_empty(known);
 	wait->events = has_some ? POLLIN | POLLPRI : POLLIN;
 	while (has_some || wait->is_untried || (got = try_recv(wait->fd, msg, flags)) < 0) {
@@ -114,7 +113,7 @@ static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, 
 		*msg = as_given;
 	}
 	if (got > 0 && flags == 0)
-		note_read(wait, (size_t)got < hook_iov_len(msg->msg_iov, (int)msg->msg_iovlen));
+		note_read(wait, known, (size_t)got < hook_iov_len(msg->msg_iov, (int)msg->msg_iovlen));
 	hook_progress(wait);
 	return got;
 }

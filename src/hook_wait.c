@@ -76,18 +76,23 @@ int hook_ask_user(struct hook_wait *w)
 	return 0;
 }
 
+/* A wait in which nothing is asked. 0: ask. */
+static int wait_on_trust(struct hook_wait *w)
+{
+	int events = hook_wait_known(w);
+
+	w->known = NULL; /* for once in a call: whoever is woken in vain asks */
+	w->is_in_doubt = events == 0 && w->is_untried;
+	return w->is_in_doubt ? w->events : events;
+}
+
 int hook_wait(struct hook_wait *w)
 {
-	struct hook_known *known = w->is_known || w->events != POLLIN || w->n_in_vain > 1 ? NULL : hook_known(w->fd);
-	int events;
+	int events = w->known && !w->is_known ? wait_on_trust(w) : 0;
 
-	w->is_in_doubt = false;
-	if (known && (events = hook_wait_known(known, w)) != 0)
+	if (events != 0)
 		return events;
-	if (known && w->is_untried) {
-		w->is_in_doubt = true;
-		return w->events;
-	}
+	w->is_in_doubt = false;
 	if (!w->is_known && hook_ask_user(w) != 0)
 		return -1;
 	if (co_now_ns() >= w->deadline_ns) {
