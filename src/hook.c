@@ -66,9 +66,11 @@ struct hook_switch {
 
 static const char switches; /* its address is the attachments' owner */
 
-static struct hook_switch *switch_of(const struct co *co)
+/* The running coroutine's; NULL: it has never switched. */
+static struct hook_switch *own_switch(void)
 {
-	return (struct hook_switch *)co_attached(co, &switches);
+	const struct co *me = co_self();
+	return me ? (struct hook_switch *)co_attached(me, &switches) : NULL;
 }
 
 static void drop_switch(struct co_attachment *a)
@@ -80,7 +82,7 @@ int co_enable_hook_sys(void)
 {
 	if (!co_get_epoll_ct()) /* makes the environment, so that there is a co_self */
 		return -1;
-	struct hook_switch *s = switch_of(co_self());
+	struct hook_switch *s = own_switch();
 	if (!s) {
 		s = malloc(sizeof(*s));
 		if (!s)
@@ -96,7 +98,7 @@ int co_enable_hook_sys(void)
 
 void co_disable_hook_sys(void)
 {
-	struct hook_switch *s = co_self() ? switch_of(co_self()) : NULL;
+	struct hook_switch *s = own_switch();
 
 	if (s)
 		s->is_on = false;
@@ -104,18 +106,18 @@ void co_disable_hook_sys(void)
 
 bool co_is_enable_sys_hook(void)
 {
-	const struct hook_switch *s = co_self() ? switch_of(co_self()) : NULL;
+	const struct hook_switch *s = own_switch();
 	return s && s->is_on;
 }
 
 bool hook_was_socket(int fd)
 {
-	return switch_of(co_self())->socket == fd || hook_known(fd);
+	return own_switch()->socket == fd || hook_known(fd);
 }
 
 void hook_note_kind(int fd, struct hook_kind kind)
 {
-	struct hook_switch *s = switch_of(co_self());
+	struct hook_switch *s = own_switch();
 
 	if (kind.is_socket)
 		s->socket = fd;
