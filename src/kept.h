@@ -16,7 +16,8 @@
  *
  * Invariants:
  *  I1  Who waits on trust (co_wait_kept) is on one of two lists, young and old, and off it
- *      after at least KEPT_NS and at most twice that.
+ *      after at least KEPT_NS and at most twice that. (Of a busy thread's, ASK_AT_ONCE
+ *      every KEPT_NS; the others stay until it is their turn.)
  *  I2  A wait on trust is believed to be right only by the coroutine that has found out, and as
  *      long as nobody has said co_fd_changed.
  */

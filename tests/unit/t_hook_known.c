@@ -22,12 +22,14 @@ enum { TCP, UNIX, KINDS };
 
 static int s[2]; /* a coroutine reads s[0]; main has the other */
 static int n_ctl, n_asked; /* calls about s[0] */
+static int n_ctl_any;      /* and about any */
 
 int __real_epoll_ctl(int set, int op, int fd, struct epoll_event *event);
 int __wrap_epoll_ctl(int set, int op, int fd, struct epoll_event *event);
 int __wrap_epoll_ctl(int set, int op, int fd, struct epoll_event *event)
 {
 	n_ctl += fd == s[0];
+	n_ctl_any++;
 	return __real_epoll_ctl(set, op, fd, event);
 }
 
@@ -200,6 +202,76 @@ static void asks_in_the_end(void)
 	CHECK_EQ(n_ctl, before); /* and then waits as long as it takes */
 	send_one("late");
 	CHECK_EQ(co_release(co), 0);
+}
+
+enum { CROWD = 200 };
+static int crowd[CROWD][2];
+static unsigned n_crowd_reads;
+
+static void *reads_in_a_crowd(void *end)
+{
+	char c;
+
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	while (read(*(int *)end, &c, 1) == 1)
+		n_crowd_reads++;
+	return end;
+}
+
+/* All wait on trust. */
+static void start_crowd(void)
+{
+	for (int i = 0; i < CROWD; i++) {
+		struct co *co;
+		pair(UNIX, crowd[i]);
+		CHECK_EQ(co_create(&co, NULL, reads_in_a_crowd, &crowd[i][0]), 0);
+		CHECK_EQ(co_resume(co), 0);
+	}
+	for (int round = 0; round < 3; round++) {
+		unsigned n = n_crowd_reads;
+		for (int i = 0; i < CROWD; i++)
+			CHECK_EQ(syscall(SYS_write, crowd[i][1], "x", 1), 1);
+		while (n_crowd_reads < n + CROWD)
+			CHECK_EQ(co_reschedule(), 0);
+	}
+}
+
+static void *is_always_ready(void *arg)
+{
+	for (;;)
+		CHECK_EQ(co_reschedule(), 0);
+	return arg;
+}
+
+/* A thread that has much to do asks for a few at a time, and for all in the end. */
+static void asks_in_turn(void)
+{
+	SKIP_IF_WATCHED("too slow to be busy");
+	start_crowd();
+	start(is_always_ready);
+	int before = n_ctl_any;
+	int64_t began = co_now_ns(), ticks;
+	do {
+		CHECK_EQ(co_reschedule(), 0);
+		ticks = (co_now_ns() - began) / 10000000 + 1;
+		CHECK(n_ctl_any - before <= 32 * ticks);
+	} while (n_ctl_any - before < CROWD && ticks < 500);
+	CHECK_EQ(n_ctl_any - before, CROWD);
+}
+
+static void asks_at_once(void)
+{
+	SKIP_IF_WATCHED("too slow");
+	start_crowd();
+	int before = n_ctl_any, most = 0;
+	for (int i = 0; i < 500 && n_ctl_any - before < CROWD; i++) {
+		int now = n_ctl_any;
+		CHECK_EQ(co_sleep_ms(1), 0);
+		if (n_ctl_any - now > most)
+			most = n_ctl_any - now;
+	}
+	CHECK_EQ(n_ctl_any - before, CROWD);
+	CHECK(most > 32);
 }
 
 /* --- what ends a rule --------------------------------------------------------------------------- */
@@ -753,6 +825,8 @@ static void a_writer_beside(void)
 static const struct test_case cases[] = {
 	{ "spares_calls", "a server's read tells the kernel nothing, and asks nothing", spares_calls, 0, 0 },
 	{ "asks_in_the_end", "a wait that lasts asks once, and then waits as long as it takes", asks_in_the_end, 0, 0 },
+	{ "asks_in_turn", "a busy thread's waits ask in turn", asks_in_turn, 0, 0 },
+	{ "asks_at_once", "an idle one's all at once", asks_at_once, 0, 0 },
 	{ "end", "an end that comes with the last bytes is seen at once", sees_the_end, 0, 0 },
 	{ "reset", "so is a reset", sees_a_reset, 0, 0 },
 	{ "mark", "what lies behind urgent data is read at once", reads_on_behind_the_mark, 0, 0 },
