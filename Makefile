@@ -140,7 +140,7 @@ $(1)/costep_hooks.o: $(HOOK_FILES:%=$(1)/%.o)
 endef
 $(foreach d,$(sort $(B) $(RELEASE)),$(eval $(call hooks_rule,$(d))))
 
-PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll hooks sharestack stack_used cond mutex specific closure remote debug costep
+PUBLIC_HEADERS := coctx coroutine attach loop clock sleep closing co_poll kept hooks sharestack stack_used cond mutex specific closure remote debug costep
 
 install: lib ## install under PREFIX=/usr/local (DESTDIR=... for packaging)
 	install -d "$(DESTDIR)$(PREFIX)/include/costep" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"

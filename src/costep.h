@@ -15,8 +15,9 @@
 #include "loop.h"      /* 4: who runs next */
 #include "clock.h"     /* 5: what time it is */
 #include "sleep.h"     /* 5: wait for time */
-#include "closing.h"   /* 6: a descriptor is about to be closed */
+#include "closing.h"   /* 6: what becomes of a descriptor */
 #include "co_poll.h"   /* 7: wait for descriptors */
+#include "kept.h"      /* 7: wait again for what was waited for before */
 #include "hooks.h"     /* 8: plain blocking calls (with costep_hooks.o) */
 #include "stack_used.h" /* 9: how deep a stack has been used */
 #include "sharestack.h" /* 10: many coroutines on few stacks */

@@ -2,7 +2,7 @@
 /*
  * kept — wait again for what was waited for before, without a system call.
  *
- * Layer:   7 (uses: epoll, timer, park). Used by the hooks; not installed.
+ * Layer:   7 (uses: epoll, timer, park). The hooks read sockets by it.
  * Owns:    a struct co_kept is its user's, and one coroutine's: only that waits with it.
  * Thread:  that of the coroutine.
  * Errors:  -1 and errno.
