@@ -25,7 +25,7 @@ NEEDS_4 := 1 2 3
 TESTS_4 := t_loop t_misuse_loop t_fault t_thread
 
 NAME_5  := 05-timers
-FILES_5 := src/clock src/timer src/timer_heap src/timer_wheel src/alarm src/timer_timerfd src/sleep
+FILES_5 := src/clock src/timer src/timer_far src/timer_heap src/timer_wheel src/alarm src/timer_timerfd src/sleep
 NEEDS_5 := 1 2 3 4
 TESTS_5 := t_timer t_sleep t_sleep_fault
 

@@ -11,8 +11,11 @@
 #include "assert.h"
 #include "park.h"
 #include "sys.h"
+#include "timer_far.h"
 
 static _Thread_local struct co_timers *thread_timers;
+static _Thread_local struct co_far *thread_far; /* NULL: the kind takes all of them */
+static _Thread_local int64_t last_look_ns;      /* a time that is over */
 static _Thread_local struct co_at_exit timers_at_exit;
 
 static const struct co_timer_kind *const kinds[] = { &co_timer_heap, &co_timer_wheel, &co_timer_timerfd };
@@ -36,6 +39,8 @@ static void close_timers(struct co_at_exit *note)
 	(void)note;
 	thread_timers->kind->close(thread_timers);
 	thread_timers = NULL;
+	free(thread_far);
+	thread_far = NULL;
 }
 
 /* The child of a fork shares the descriptor of the alarm: let it have its own, as
@@ -86,6 +91,22 @@ static int wait_for_time(struct co_loop *loop, int64_t at_most_ns)
 	return 1;
 }
 
+/* Make the set, and the rows if it wants them; NULL, errno. */
+static struct co_timers *make_timers(const struct co_timer_kind *kind)
+{
+	struct co_far *far = kind->sorts ? malloc(sizeof(*far)) : NULL;
+	struct co_timers *set = far || !kind->sorts ? kind->open() : NULL;
+
+	if (!set) {
+		free(far);
+		return NULL;
+	}
+	if (far)
+		co_far_init(far);
+	thread_far = far;
+	return set;
+}
+
 struct co_timers *co_timers_get(void)
 {
 	if (thread_timers)
@@ -93,7 +114,7 @@ struct co_timers *co_timers_get(void)
 	struct co_loop *loop = co_get_epoll_ct();
 	if (!loop)
 		return NULL;
-	thread_timers = chosen_kind()->open();
+	thread_timers = make_timers(chosen_kind());
 	if (!thread_timers)
 		return NULL;
 	if (!loop->wait) /* lesson 6 takes over, and looks at timers too */
@@ -102,6 +123,23 @@ struct co_timers *co_timers_get(void)
 	timers_at_exit.forked = leave_parents_alarm;
 	list_insert(&loop->env->at_exit, &timers_at_exit.node);
 	return thread_timers;
+}
+
+/* Is @timer due so late that it waits in a row? */
+static bool put_far(struct co_timers *set, struct co_timer *timer)
+{
+	if (!thread_far)
+		return false;
+	if (set->n == 0) /* what was cancelled may have brought down rows of a later day */
+		thread_far->begin = last_look_ns;
+	return co_far_put(thread_far, timer);
+}
+
+/* If all that there are wait in rows, let the earliest of them come to the set. */
+static void bring_next(struct co_timers *set)
+{
+	while (thread_far && thread_far->n > 0 && thread_far->n == set->n)
+		co_far_bring(thread_far, set);
 }
 
 int co_timer_add(struct co_timer *timer, int64_t at_ns)
@@ -114,7 +152,8 @@ int co_timer_add(struct co_timer *timer, int64_t at_ns)
 		return -1;
 	timer->at_ns = at_ns;
 	timer->is_armed = true;
-	set->kind->add(set, timer);
+	if (!put_far(set, timer))
+		set->kind->add(set, timer);
 	set->n++;
 	return 0;
 }
@@ -124,8 +163,17 @@ void co_timer_cancel(struct co_timer *timer)
 	if (!timer->is_armed)
 		return;
 	timer->is_armed = false;
-	thread_timers->kind->remove(thread_timers, timer);
+	if (timer->is_far)
+		co_far_remove(thread_far, timer);
+	else
+		thread_timers->kind->remove(thread_timers, timer);
 	thread_timers->n--;
+}
+
+static struct co_timer *take_due(struct co_timers *set, int64_t now)
+{
+	bring_next(set);
+	return set->kind->take_due(set, now);
 }
 
 /* The time is read once: what becomes due while others are fired can wait for
@@ -136,8 +184,8 @@ size_t co_timers_expire(void)
 
 	if (!thread_timers || thread_timers->n == 0)
 		return 0;
-	int64_t now = co_now_ns();
-	for (struct co_timer *t; (t = thread_timers->kind->take_due(thread_timers, now)); n_fired++) {
+	int64_t now = last_look_ns = co_now_ns();
+	for (struct co_timer *t; (t = take_due(thread_timers, now)); n_fired++) {
 		t->is_armed = false;
 		thread_timers->n--;
 		t->fire(t);
@@ -147,5 +195,8 @@ size_t co_timers_expire(void)
 
 int64_t co_timers_next(void)
 {
-	return thread_timers && thread_timers->n > 0 ? thread_timers->kind->next(thread_timers) : CO_NEVER;
+	if (!thread_timers || thread_timers->n == 0)
+		return CO_NEVER;
+	bring_next(thread_timers);
+	return thread_timers->kind->next(thread_timers);
 }

@@ -29,10 +29,11 @@ struct co_timer {
 	void (*fire)(struct co_timer *timer); /* called by the loop, once, not before at_ns.
 						 It may wake coroutines, not switch to them */
 	bool is_armed;
+	bool is_far; /* it waits in a row of timer_far.h, not yet in the set */
 
 	/* the set's; which of them, depends on its kind */
 	union {
-		struct list in_slot;              /* wheel */
+		struct list in_slot;              /* wheel, and timer_far.h's rows */
 		struct {                          /* heap */
 			struct co_timer *child;   /* the first of those that come later */
 			struct co_timer *next;    /* the next child of the same parent */
@@ -47,6 +48,7 @@ struct co_timers;
 /* A kind of set. Every call but open is on a set that open made. */
 struct co_timer_kind {
 	const char *name;
+	bool sorts; /* it keeps its timers in order: it is only given those due soon (timer_far.h) */
 	struct co_timers *(*open)(void); /* NULL, errno */
 	void (*close)(struct co_timers *set);
 	/* at_ns is set. Cannot fail. */

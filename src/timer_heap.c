@@ -144,6 +144,7 @@ static struct co_timer *heap_take_due(struct co_timers *set, int64_t now)
 
 const struct co_timer_kind co_timer_heap = {
 	.name = "heap",
+	.sorts = true,
 	.open = heap_open,
 	.close = heap_close,
 	.add = heap_add,

@@ -91,6 +91,7 @@ static int timerfd_alarm(struct co_timers *set, int64_t at_ns)
 
 const struct co_timer_kind co_timer_timerfd = {
 	.name = "timerfd",
+	.sorts = true,
 	.open = timerfd_open,
 	.close = timerfd_close,
 	.add = timerfd_add,

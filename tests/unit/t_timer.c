@@ -417,6 +417,67 @@ static void clock_turned_back(void)
 	with_each_kind(turn_back);
 }
 
+/* --- far away ------------------------------------------------------------------------------ */
+
+enum { FAR = 64 };
+
+static struct co_timer far[FAR];
+static int n_came;
+
+static void in_order(struct co_timer *t)
+{
+	CHECK(t == &far[n_came++]);
+	CHECK_EQ(t->at_ns, now);
+}
+
+/* Each twice as far as the one before, the last after 292 years, and at each time two. The
+ * set has none of them until all before have come. */
+static void *double_the_time(void *arg)
+{
+	use_our_clock();
+	for (int i = 0; i < FAR; i++) {
+		far[i].fire = in_order;
+		CHECK_EQ(co_timer_add(&far[i], i < FAR - 2 ? now + (INT64_C(4) * MS << i / 2) : CO_NEVER - 1), 0);
+		CHECK_EQ(far[i].is_far, kind->sorts);
+	}
+	n_came = 0;
+	while (!is_wheel() && n_came < FAR) {
+		now = co_timers_next();
+		CHECK_EQ(now, far[n_came].at_ns);
+		CHECK(!far[n_came].is_far && !far[n_came + 1].is_far);
+		CHECK(n_came == FAR - 2 || far[n_came + 2].is_far);
+		CHECK_EQ(co_timers_expire(), 2);
+	}
+	for (int i = 0; i < FAR; i++)
+		co_timer_cancel(&far[i]);
+	CHECK_EQ(co_timers_get()->n, 0);
+	co_set_clock(NULL);
+	return arg;
+}
+
+/* One that came to the set was cancelled: the next is as far from due as ever. */
+static void *far_again(void *arg)
+{
+	struct co_timer t = { .fire = never_fires };
+
+	use_our_clock();
+	CHECK_EQ(co_timer_add(&t, now + HOUR), 0);
+	CHECK(co_timers_next() <= now + HOUR);
+	CHECK(!t.is_far);
+	co_timer_cancel(&t);
+	CHECK_EQ(co_timer_add(&t, now + SECOND), 0);
+	CHECK_EQ(t.is_far, kind->sorts);
+	co_timer_cancel(&t);
+	co_set_clock(NULL);
+	return arg;
+}
+
+static void far_away(void)
+{
+	with_each_kind(double_the_time);
+	with_each_kind(far_again);
+}
+
 /* --- a million ----------------------------------------------------------------------------- */
 
 static void *million(void *arg)
@@ -659,6 +720,7 @@ static const struct test_case cases[] = {
 	{ "random_fires", "the same by timer.h, with timers added and cancelled as others fire", random_fires, 0, 0 },
 	{ "time_passes", "a timer that comes again while time passes", time_passes, 0, 0 },
 	{ "clock_turned_back", "a clock set back fires nothing and hangs nothing", clock_turned_back, 0, 0 },
+	{ "far_away", "who is far from due waits outside of the set, and comes in time", far_away, 0, 0 },
 	{ "million_heap", "a million timers in the heap, in order", million_heap, 0, 0 },
 	{ "million_wheel", "a million timers in the wheel", million_wheel, 0, 0 },
 	{ "million_timerfd", "a million timers in the timerfd kind", million_timerfd, 0, 0 },
