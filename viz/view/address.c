@@ -20,7 +20,7 @@ enum {
 };
 #define MAIN_STACKS_ARE_ABOVE 0x7f0000000000UL
 
-/* Where among the structs of @e @value points to: "C1.rbx", "co1", "B1+0x10". */
+/* Where among the structs of @e @value points to: "C1.rbx", "co1+0x50", "B1+0x10". */
 static bool struct_text(const struct model *m, const struct exec *e, uint64_t value, char *text, size_t len)
 {
 	uint64_t ctx = e->trace ? e->trace->ctx : 0;
@@ -34,8 +34,9 @@ static bool struct_text(const struct model *m, const struct exec *e, uint64_t va
 	}
 	if (!e->info)
 		return false;
-	if (value != 0 && e->info->co == value) {
-		snprintf(text, len, "co%" PRIu32, e->number);
+	uint64_t co = e->info->co;
+	if (m->layout && co != 0 && value >= co && (value == co || value - co < m->layout->size[L_CO])) {
+		snprintf(text, len, value == co ? "co%" PRIu32 : "co%" PRIu32 "+0x%" PRIx64, e->number, value - co);
 		return true;
 	}
 	if (e->info->save_buffer == 0 || value < e->info->save_buffer)
