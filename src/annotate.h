@@ -54,6 +54,18 @@ struct co_annotation {
 	bool is_last_leave;    /* it leaves for good: drop what ASan keeps */
 };
 
+/* Is there a tool that knows of each byte whether it may be used? */
+static inline bool annotate_watches_memory(void)
+{
+#if defined(CO_ASAN)
+	return true;
+#elif defined(CO_VALGRIND)
+	return VALGRIND_MAKE_MEM_UNDEFINED(NULL, 0) != 0; /* of valgrind's tools, only memcheck answers */
+#else
+	return false;
+#endif
+}
+
 /* --- memory that becomes stacks ------------------------------------------ */
 
 /* [lo, hi) is a stack from now on. Returns an id for annotate_stack_end. */

@@ -144,8 +144,7 @@ static void main_init(struct co_env *env)
 	env->running = main; /* I1 */
 }
 
-/* Once in a thread's life; so not a part of co_env_get, which each co_create calls. */
-__attribute__((noinline)) static struct co_env *env_new(void)
+struct co_env *co_env_new(void)
 {
 	int error = make_exit_key();
 	if (error) {
@@ -182,11 +181,6 @@ no_key:
 no_watch:
 	free(env);
 	return NULL;
-}
-
-struct co_env *co_env_get(void)
-{
-	return co_thread_env ? co_thread_env : env_new();
 }
 
 struct co_env *co_get_curr_thread_env(void)

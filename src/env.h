@@ -140,8 +140,14 @@ static inline void co_come_out(struct co_env *env, bool was_inside)
 		result_; \
 	})
 
+/* Make the calling thread's environment; NULL, ENOMEM. */
+struct co_env *co_env_new(void);
+
 /* This thread's environment, made if missing; NULL, ENOMEM. */
-struct co_env *co_env_get(void);
+static inline struct co_env *co_env_get(void)
+{
+	return co_thread_env ? co_thread_env : co_env_new();
+}
 
 /* The next free id of @env. */
 uint32_t co_env_new_id(struct co_env *env);

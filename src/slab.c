@@ -34,10 +34,12 @@ struct slab {
 	char *base;
 	size_t len;
 	unsigned count;
-	uint64_t free; /* bit i: stacks[i] is free */
-	struct private_stack stacks[];
+	uint64_t free;      /* bit i: stack i is free */
+	uint64_t has_guard; /* bit i: its guard is there: made at first use, it stays */
 };
 
+/* Of the default size it is an odd number of pages, by the top's: the tops of neighbours are
+ * not 64 KiB times something apart, where they would share few sets of the cache. */
 static size_t slot_len(const struct slabs *slabs)
 {
 	return CO_STACK_GUARD + slabs->size;
@@ -58,7 +60,7 @@ void slabs_init(struct slabs *slabs, size_t size)
 /* Map a slab of @count stacks; NULL, ENOMEM. */
 static struct slab *slab_map(struct slabs *slabs, unsigned count)
 {
-	struct slab *s = calloc(1, sizeof(*s) + count * sizeof(s->stacks[0]));
+	struct slab *s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
 	s->len = count * slot_len(slabs);
@@ -103,11 +105,6 @@ static void slab_unmap(struct slab *s)
 {
 	struct slabs *slabs = s->slabs;
 
-	for (unsigned i = 0; i < s->count; i++) {
-		struct private_stack *p = &s->stacks[i];
-		if (p->has_guard)
-			annotate_stack_end(p->tool_id, p->stack.lo, p->stack.hi);
-	}
 	list_remove(&s->has_free);
 	list_remove(&s->in_slabs);
 	slabs->n_slabs--;
@@ -128,28 +125,41 @@ static int guard_install(char *at)
 	return mprotect(at, CO_STACK_GUARD, PROT_NONE);
 }
 
+static char *slot_of(const struct slab *s, unsigned i)
+{
+	return s->base + i * slot_len(s->slabs);
+}
+
+/* Where slot @i's is, while that is out. */
+static struct private_stack *private_stack_of(const struct slab *s, unsigned i)
+{
+	return (struct private_stack *)(slot_of(s, i) + slot_len(s->slabs) - SLAB_TOP);
+}
+
 /* Take the lowest free stack of @s; NULL, ENOMEM if its guard cannot be made. */
 static struct private_stack *slab_take(struct slab *s)
 {
 	unsigned i = (unsigned)__builtin_ctzll(s->free);
-	struct private_stack *p = &s->stacks[i];
-	char *slot = s->base + i * slot_len(s->slabs);
+	uint64_t bit = UINT64_C(1) << i;
+	char *lo = slot_of(s, i) + CO_STACK_GUARD;
+	struct private_stack *p = private_stack_of(s, i);
 
-	if (!p->has_guard) {
-		if (guard_install(slot) != 0)
-			return NULL;
-		p->slabs = s->slabs;
-		p->slab = s;
-		p->stack.lo = slot + CO_STACK_GUARD;
-		p->stack.hi = slot + slot_len(s->slabs);
-		p->stack.guard_len = CO_STACK_GUARD;
-		p->tool_id = annotate_stack(p->stack.lo, p->stack.hi);
-		list_init(&p->in_pool);
-		p->has_guard = true;
-	}
-	s->free &= ~(UINT64_C(1) << i);
+	if (!(s->has_guard & bit) && guard_install(slot_of(s, i)) != 0)
+		return NULL;
+	s->has_guard |= bit;
+	s->free &= ~bit;
 	if (!s->free)
 		list_remove(&s->has_free); /* I3 */
+	*p = (struct private_stack){
+		.stack = { .lo = lo, .hi = (char *)p, .guard_len = CO_STACK_GUARD },
+		.slabs = s->slabs,
+		.slab = s,
+		.tool_id = annotate_stack(lo, p),
+		.is_watched = annotate_watches_memory(),
+	};
+	/* A tool that remembers who freed a block can say so only of blocks of the heap. */
+	p->stack.room = p->is_watched ? NULL : p + 1;
+	list_init(&p->in_pool);
 	return p;
 }
 
@@ -168,15 +178,30 @@ struct private_stack *slabs_take(struct slabs *slabs)
 	return p;
 }
 
+static unsigned index_of(const struct private_stack *p)
+{
+	const struct slab *s = p->slab;
+	return (unsigned)((size_t)(p->stack.lo - s->base) / slot_len(s->slabs));
+}
+
 void slab_give(struct private_stack *p)
 {
 	struct slab *s = p->slab;
+	unsigned i = index_of(p);
 
+	annotate_stack_end(p->tool_id, p->stack.lo, p->stack.hi);
 	if (!s->free)
 		list_insert(&s->slabs->has_free, &s->has_free); /* I3 */
-	s->free |= UINT64_C(1) << (p - s->stacks);
+	s->free |= UINT64_C(1) << i;
 	if (s->free == all_bits(s->count))
 		slab_unmap(s); /* I3 */
+	else
+		(void)madvise(slot_of(s, i) + CO_STACK_GUARD, s->slabs->size, MADV_DONTNEED);
+}
+
+bool slab_lends(const struct private_stack *p)
+{
+	return !(p->slab->free >> index_of(p) & 1);
 }
 
 size_t slabs_count_free(const struct slabs *slabs)
@@ -193,13 +218,12 @@ static void check_slab(const struct slab *s)
 	CO_ASSERT(s->free != all_bits(s->count), "I3: an empty slab is unmapped");
 	CO_ASSERT(list_linked(&s->has_free) == (s->free != 0), "I3: a slab with a free stack is listed");
 	for (unsigned i = 0; i < s->count; i++) {
-		const struct private_stack *p = &s->stacks[i];
-		bool is_free = s->free >> i & 1;
-		CO_ASSERT(is_free || p->has_guard, "I1: what is handed out has a guard");
-		if (!p->has_guard)
+		const struct private_stack *p = private_stack_of(s, i);
+		if (s->free >> i & 1)
 			continue;
+		CO_ASSERT(s->has_guard >> i & 1, "I1: what is handed out has a guard");
 		CO_ASSERT(((uintptr_t)p->stack.lo | (uintptr_t)p->stack.hi) % 16 == 0, "I1: bounds are aligned");
-		CO_ASSERT(!is_free || !list_linked(&p->in_pool), "I2: a free stack is not in the pool");
+		CO_ASSERT(p->slab == s && p->stack.lo == slot_of(s, i) + CO_STACK_GUARD, "I1: and end at its guard");
 	}
 }
 

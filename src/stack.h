@@ -11,10 +11,13 @@
  *          guards, a pool, and sizes below the minimum are raised.
  *
  *   one slab, one mmap (low addresses left):
- *   +-------+---------------+-------+---------------+-- ... --+
- *   | guard | stack 0       | guard | stack 1       |         |
- *   +-------+---------------+-------+---------------+-- ... --+
+ *   +-------+---------------+-----+-------+---------------+-----+-- ... --+
+ *   | guard | stack 0       | top | guard | stack 1       | top |         |
+ *   +-------+---------------+-----+-------+---------------+-----+-- ... --+
  *           lo  <- grows -- hi
+ *
+ *   top, on the stack's first page: what is known of the stack, and room for
+ *   who uses it: the struct of the coroutine that runs there.
  *
  * Invariants:
  *  I1  lo and hi are multiples of 16, and the guard ends at lo.
@@ -58,6 +61,8 @@ struct co_stack_ops {
 struct co_stack {
 	char *lo, *hi;
 	size_t guard_len; /* bytes below lo that fault when touched; 0: not ours */
+	void *room;       /* CO_STACK_ROOM bytes, aligned to 16, for whoever got it, while it is
+			     lent; NULL: none, that is the heap's to give */
 	const struct co_stack_ops *ops;
 	/* While another execution's bytes are in [lo, hi): where this one's are. For
 	 * shared stacks (lesson 10), and for debuggers. */
@@ -78,9 +83,11 @@ enum {
 	CO_STACK_GUARD = 64 * 1024,
 	CO_STACK_DEFAULT = 128 * 1024,
 	CO_STACK_MAX = 8 * 1024 * 1024,
-	/* The pool: stacks of one size, of one thread, that stay warm. */
+	CO_STACK_ROOM = 288,
+	/* The pool: stacks of one size, of one thread, that stay warm. So many bytes are
+	 * so many stacks of the default size, with their tops. */
 	CO_POOL_STACKS = 1024,
-	CO_POOL_BYTES = 128 * 1024 * 1024,
+	CO_POOL_BYTES = 132 * 1024 * 1024,
 };
 
 /* The smallest stack, in bytes: 16 KiB, or 8 KiB more than the kernel needs
@@ -89,7 +96,7 @@ size_t co_stack_min(void);
 
 /* Get a private stack of at least @size bytes, with a guard below.
  *
- * @size        raised to co_stack_min(), rounded up to whole pages.
+ * @size        raised to co_stack_min(); with its top it is rounded up to whole pages.
  * Returns      a stack; its bytes are zero or left over from an earlier user.
  *              NULL: ENOMEM; nothing has changed.
  * Cost         some 10 ns from the pool; a fresh one a system call or three. */

@@ -117,16 +117,16 @@ each() { # function: of every program
 	echo "$out"
 	row() { grep -E "^\*? +[0-9]+ +$1 " <<<"$out"; }
 	row alice | grep -qE ' suspended +yield_here gdb_shared.c:[0-9]+ +- +copied out, [0-9]+ bytes +1 '
-	row bob | grep -qE ' suspended +yield_here gdb_shared.c:[0-9]+ +- +[0-9]+/64K +1 '
+	row bob | grep -qE ' suspended +yield_here gdb_shared.c:[0-9]+ +- +[0-9]+/68K +1 '
 	row carol | grep -qE ' new +\(not begun: carol_body\) +- +none yet +0 '
-	row dave | grep -qE ' new .* 0/128K +0 '
-	row frank | grep -qE ' done +\(has returned\) +- +0/64K '
+	row dave | grep -qE ' new .* 0/132K +0 '
+	row frank | grep -qE ' done +\(has returned\) +- +0/68K '
 	row main | grep -q '^\*'
 	out=$({ in_bob; echo co-list; } | debug "$demo")
 	echo "$out"
-	row bob | grep -qE '^\* .* running +stop_here .* 4 +[0-9]+/64K'
+	row bob | grep -qE '^\* .* running +stop_here .* 4 +[0-9]+/68K'
 	row carol | grep -qE ' normal +carol_resumes gdb_shared.c:[0-9]+ +0 +copied out, [0-9]+ bytes'
-	row dave | grep -qE ' normal +dave_body .* 3 +[0-9]+/128K'
+	row dave | grep -qE ' normal +dave_body .* 3 +[0-9]+/132K'
 }
 
 @test "co-stack and co-regs of one that is copied out: the words of its save_buffer" {

@@ -219,7 +219,7 @@ each() { # function: of every program
 
 @test "co-timers and co-fds: all kinds of timers, a core, a stripped program" {
 	for kind in heap wheel timerfd; do
-		out=$(printf '%s\n' 'tbreak co_eventloop' run co-timers "generate-core-file $BATS_TEST_TMPDIR/core" |
+		out=$(printf '%s\n' 'tbreak co_eventloop' run co-timers "co-core $BATS_TEST_TMPDIR/core" |
 			COSTEP_TIMER=$kind debug "$lessons/05-timers/demo")
 		echo "$out"
 		no_fault "$out"
@@ -322,7 +322,7 @@ each() { # function: of every program
 		'print $co_reg(2, "rsp") == $rsp' 'print $co_reg(1, "rax")'; } | debug "$demo")
 	echo "$out"
 	grep -q '= coroutine 1 "alice", suspended = {exec = ' <<<"$out"
-	grep -qE '= 65536 bytes, guard of 65536, [0-9]+ copied out = \{lo = 0x[0-9a-f]+, hi = ' <<<"$out"
+	grep -qE '= 69248 bytes, guard of 65536, [0-9]+ copied out = \{lo = 0x[0-9a-f]+, hi = ' <<<"$out"
 	grep -q '= goes on at co_swap, rsp 0x' <<<"$out"
 	grep -q '= alone = {prev' <<<"$out"
 	grep -q '= environment of LWP [0-9]*, running: 2 "bob"' <<<"$out"

@@ -396,7 +396,7 @@ print \$co(77)"
 		    best = min(best, time.process_time() - start)
 		print("%d lines, %s" % (text.count("\n"), "in time" if best < 1 else "%.2f s" % best))
 		print("best %.2f s, %d reads in each run" % (best, reads / 3))
-		print("few reads" if reads / 3 < 500 else "many reads")
+		print("few reads" if reads / 3 < 20000 else "many reads")  # each struct on a page of its own: two
 		part = lambda name: sys.modules["costep." + name]
 		def places(most):
 		    part("places").MAX_WALKS = most
@@ -477,7 +477,7 @@ print \$co(77)"
 # --- cores, stripped programs ----------------------------------------------------------
 
 # The same commands on the live program and on a core of it.
-look() { printf '%s\n' co-list 'co-regs 2' 'co-bt 2' co-bt 'co-stack 2' 'print $co(2)->name'; }
+look() { printf '%s\n' co-list 'co-regs 2' 'co-bt 2' 'co-bt 0' co-bt 'co-stack 2' 'print $co(2)->name'; }
 looked() { sed -n '/^(gdb) co-list/,$p' | grep -v '^$' | normalise; }
 
 @test "a core that GDB writes: what is in it is shown, and what is not is said" {
@@ -486,15 +486,13 @@ looked() { sed -n '/^(gdb) co-list/,$p' | grep -v '^$' | normalise; }
 	core=$(look | debug "$demo" -core "$BATS_TEST_TMPDIR/core")
 	echo "$out" | tail -3
 	no_fault "$core"
-	diff <(answer 'co-regs 2' <<<"$live") <(answer 'co-regs 2' <<<"$core")
-	# (the column of places is as wide as what is said there)
-	rows() { answer co-list | grep -E 'alice|bob|erin|main' | tr -s ' '; }
-	diff <(rows <<<"$live") <(rows <<<"$core")
-	# GDB's gcore gives up a mapping at the first guard page (MADV_GUARD_INSTALL).
+	# GDB's gcore gives up a mapping at the first guard page (MADV_GUARD_INSTALL): stacks, and
+	# the structs on their top pages. Main has neither there.
 	if grep -q 'Memory read failed.* at 0x7f' <<<"$out"; then
-		answer 'co-bt 2' <<<"$core" | grep -q 'the stack of 2 "bob" is not in this core'
-		answer 'co-stack 2' <<<"$core" | grep -q 'the stack of 2 "bob" is not in this core'
-		answer co-list <<<"$core" | grep -qE ' carol +normal +\(its stack is not in this core\) '
+		answer co-list <<<"$core" | grep -q 'as in a core without stacks (generate-core-file leaves'
+		answer co-list <<<"$core" | grep -q 'main and 0 coroutines'
+		answer 'co-bt 2' <<<"$core" | grep -q 'no coroutine 2'
+		answer 'co-bt 0' <<<"$core" | grep -q '^#.* main '
 	else
 		diff <(looked <<<"$live") <(looked <<<"$core")
 	fi
@@ -535,7 +533,7 @@ looked() { sed -n '/^(gdb) co-list/,$p' | grep -v '^$' | normalise; }
 			debug "$BATS_TEST_TMPDIR/$program")
 		echo "$out"
 		no_fault "$out"
-		answer co-list <<<"$out" | grep -qE '^ +2  bob +suspended  0x[0-9a-f]+ +- +[0-9]+/128K'
+		answer co-list <<<"$out" | grep -qE '^ +2  bob +suspended  0x[0-9a-f]+ +- +[0-9]+/132K'
 		answer co-list <<<"$out" | grep -qE '^ +5  erin +new +\(not begun: 0x'
 		answer 'co-regs 2' <<<"$out" | grep -q '^rbp .*stack of 2 "bob"\|^rsp .*stack of 2 "bob"'
 		[ "$(answer 'co-bt 2' <<<"$out" | grep -c '^#')" -eq "$n_frames" ]

@@ -366,8 +366,8 @@ def walk_list(reader, layout, head, what, problems):
         except Unreadable:
             return broken(node, "next is %s, which cannot be read" % _address(following))
         if back != node:
-            return broken(node, "next is %#x, but prev there is %s and does not lead back"
-                          % (following, _address(back)))
+            return broken(node, "next is %#x, but prev there is %s and does not lead back%s"
+                          % (following, _address(back), "" if back else _lost_node(reader, following)))
         seen.add(following)
         yield following
         node = following
@@ -454,6 +454,13 @@ def top_word(reader, co):
     trampoline, once it has begun. 0: there is none."""
     words = read_words(Overlay(reader, co.stack), co.stack.hi - 8, 1) if co.stack.hi else []
     return words[0] if words else 0
+
+
+def _lost_node(reader, node):
+    """Is it in a core that has left out the stack whose top it lies on? (Or wiped.)"""
+    return "" if any(read_words(reader, node, 2)) else (
+        "; all is zero there, as in a core without stacks (generate-core-file leaves them out, and the structs on "
+        "them; co-core, or the kernel, writes all)")
 
 
 def _pointer(reader, address):

@@ -35,8 +35,9 @@ class Reader:
     # --- memory
 
     def read(self, address, length):
-        """Through chunks: 10 000 coroutines lie close together, and a read
-        from GDB costs much the same for 100 bytes as for 64 KiB."""
+        """Through chunks: a read from GDB costs much the same for 100 bytes as for
+        64 KiB. Where a chunk is not whole (a guard is in it), a page: of a struct co that
+        lies above its stack, the next thing that is asked for is on the same one."""
         data = self._from(address, length, _CHUNK) or self._from(address, length, _PAGE)
         if data is None:
             data = self._get(address, length)

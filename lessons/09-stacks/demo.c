@@ -278,16 +278,16 @@ __attribute__((noinline)) static void take_80_kib(void)
 	__asm__ volatile("" : : "r"(local) : "memory");
 }
 
-/* Go down by small steps until only 2 KiB are left of a stack whose top is @top. */
-__attribute__((noinline)) static void go_down(const char *top, void (*then)(void))
+/* Go down by small steps until only 2 KiB are left of a stack that ends at @lo. */
+__attribute__((noinline)) static void go_down(const char *lo, void (*then)(void))
 {
 	volatile char step[200];
 
 	step[0] = 1;
-	if (top - (char *)step > 128 * KIB - 2 * KIB)
+	if ((char *)step - lo < 2 * KIB)
 		then();
 	else
-		go_down(top, then);
+		go_down(lo, then);
 	step[0] = 2;
 }
 
@@ -295,7 +295,7 @@ static void (*take)(void);
 
 static void *jump(void *arg)
 {
-	go_down(__builtin_frame_address(0), take);
+	go_down((char *)__builtin_frame_address(0) - co_stack_size(co_self()), take);
 	return arg;
 }
 

@@ -231,6 +231,36 @@ static void skip_if_the_tool_is_linked_in(void)
 #endif
 }
 
+static void *reschedule_once(void *arg)
+{
+	(void)co_reschedule();
+	return arg;
+}
+
+static void *from_the_pool(void *arg)
+{
+	struct co *co = create(reschedule_once, NULL), *latest = co;
+	long before = n_blocks;
+
+	CHECK_EQ(co_release(co), 0);
+	mode = FROM_THEN_ON;
+	fail_at = 0;
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(co_create(&co, NULL, reschedule_once, NULL), 0);
+		CHECK_EQ(co, latest);
+		CHECK_EQ(co_release(co), 0);
+	}
+	mode = NEVER;
+	CHECK_EQ(n_blocks, before);
+	return arg;
+}
+
+static void pool_needs_nothing(void)
+{
+	SKIP_IF_WATCHED("a struct co is a block of the heap there");
+	run_thread(from_the_pool);
+}
+
 enum { CALLS_LEFT = 40, NO_CALLS_LEFT = 41 };
 
 /* One life with its @at-th call failing. False: it has not that many. */
@@ -290,12 +320,6 @@ static void old_kernel_from_then_on(void)
 {
 	no_guards = true;
 	every_call(FROM_THEN_ON);
-}
-
-static void *reschedule_once(void *arg)
-{
-	(void)co_reschedule();
-	return arg;
 }
 
 /* The thread gives up at the first error: what was half made goes with it. */
@@ -442,6 +466,7 @@ static const struct test_case cases[] = {
 	{ "from_then_on", "A15: from any call on all fail: one ENOMEM, nothing leaks, later all works", each_from_then_on, 0, 0 },
 	{ "old_each_once", "the same with guards made by mprotect", old_kernel_each_once, 0, 0 },
 	{ "old_from_then_on", "the same with guards made by mprotect, from any call on", old_kernel_from_then_on, 0, 0 },
+	{ "pool_needs_nothing", "a stack from the pool has all that a new coroutine needs", pool_needs_nothing, 0, 0 },
 	{ "gives_up", "a thread that ends after the first error leaves nothing", gives_up, 0, 0 },
 	{ "old_kernel", "where the kernel knows no guards, mprotect makes them", old_kernel, 0, 0 },
 	{ "too_many_maps", "guards by mprotect: the stack that is too many says ENOMEM, the others are unharmed", too_many_maps,

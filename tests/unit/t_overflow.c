@@ -138,7 +138,7 @@ static void recursion(void)
 	dies_with_report(deep, "1 \"deep\"");
 	says("entry function recurse_entry");
 	CHECK_EQ(sscanf(strstr(child.text, "bounds"), "bounds %p to %p", &lo, &hi), 2);
-	says("stack          %p to %p, 128 KiB", lo, hi);
+	says("stack          %p to %p, %zu KiB", lo, hi, (size_t)((char *)hi - (char *)lo) / 1024);
 	says("co_attr.stack_size");
 }
 

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "coroutine.h"
+#include "slab.h"
 #include "tools.h"
 
 enum { KIB = 1024, MIB = 1024 * 1024 };
@@ -14,6 +15,13 @@ enum { KIB = 1024, MIB = 1024 * 1024 };
 static size_t len_of(const struct co_stack *s)
 {
 	return (size_t)(s->hi - s->lo);
+}
+
+/* How many bytes a stack has, if at least @size are asked for: with its top it is whole pages. */
+static size_t len_for(size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	return (size + SLAB_TOP + page - 1) / page * page - SLAB_TOP;
 }
 
 static void put(struct co_stack *s)
@@ -85,14 +93,19 @@ static int resident_pages(char *lo, char *hi)
 
 static void sizes(void)
 {
+	size_t asked[] = { co_stack_min(), co_stack_min() + 1, 100 * 1000, CO_STACK_DEFAULT, CO_STACK_MAX };
+
 	CHECK(co_stack_min() >= 16 * KIB);
-	CHECK_EQ(len_of(get(0)), co_stack_min());
-	CHECK_EQ(len_of(get(1)), co_stack_min());
-	CHECK_EQ(len_of(get(co_stack_min())), co_stack_min());
-	CHECK_EQ(len_of(get(co_stack_min() + 1)) - co_stack_min(), sysconf(_SC_PAGESIZE));
-	CHECK_EQ(len_of(get(CO_STACK_DEFAULT)), 128 * KIB);
-	CHECK_EQ(len_of(get(100 * 1000)), 25 * 4 * KIB);
-	CHECK_EQ(len_of(get(CO_STACK_MAX)), 8 * MIB);
+	CHECK_EQ(len_of(get(0)), len_of(get(co_stack_min())));
+	CHECK_EQ(len_of(get(1)), len_of(get(co_stack_min())));
+	for (int i = 0; i < 5; i++) {
+		struct co_stack *s = get(asked[i]);
+		CHECK(len_of(s) >= asked[i]); /* the top takes nothing of it */
+		CHECK_EQ(len_of(s), len_for(asked[i]));
+	}
+	size_t fits = len_for(CO_STACK_DEFAULT);
+	CHECK_EQ(len_of(get(fits)), fits);
+	CHECK_EQ(len_of(get(fits + 1)) - fits, sysconf(_SC_PAGESIZE));
 }
 
 static void usable(void)
@@ -106,6 +119,29 @@ static void usable(void)
 		memset(s->lo, 0x5a, len_of(s));
 		put(s);
 	}
+}
+
+static void room(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct co_stack *s = get(16 * KIB), *next = get(16 * KIB);
+	char *end = (char *)(((uintptr_t)s->hi + page) & -page), *at = s->room;
+
+	CHECK_EQ(next->lo - next->guard_len, end);
+#ifdef CO_ASAN
+	CHECK_EQ(at, NULL);
+#else
+	CHECK_EQ(at == NULL, is_under_valgrind());
+#endif
+	if (!at)
+		check_skip("%s tells who has freed a block of the heap: that is the room", watched_by());
+	CHECK_EQ((uintptr_t)at % 16, 0);
+	CHECK(s->hi + sizeof(*s) <= at && at + CO_STACK_ROOM <= end);
+	memset(at, 0x5a, CO_STACK_ROOM);
+	co_stack_check();
+	put(s);
+	CHECK_EQ(get(16 * KIB), s); /* nothing that is needed was there */
+	CHECK(faults(end, true));
 }
 
 static void classes(void)
@@ -206,7 +242,7 @@ static void pool_lifo(void)
 static void pool_bounded(void)
 {
 	static struct co_stack *s[CO_POOL_STACKS + 100];
-	enum { N = CO_POOL_STACKS + 100, FIT = CO_POOL_BYTES / MIB };
+	enum { N = CO_POOL_STACKS + 100, FIT = CO_POOL_BYTES / (MIB + 4 * KIB) };
 
 	for (int i = 0; i < N; i++)
 		s[i] = get(16 * KIB);
@@ -252,7 +288,7 @@ static void empty_slabs(void)
 		put(s[i]);
 	/* Those put back last fill the pool; what held the others is gone. */
 	CHECK_EQ(co_stack_stats().slabs, CO_POOL_STACKS / 64);
-	CHECK_EQ(co_stack_stats().mapped_bytes, CO_POOL_STACKS * (16 + 64) * KIB);
+	CHECK_EQ(co_stack_stats().mapped_bytes, CO_POOL_STACKS * (len_for(16 * KIB) + SLAB_TOP + 64 * KIB));
 	CHECK_EQ(resident_pages(first, first + 1), -1);
 
 	co_stack_thread_exit();
@@ -262,10 +298,10 @@ static void empty_slabs(void)
 	put(get(0)); /* and it all begins again */
 }
 
-/* 16 MiB hold 63 stacks of 196 KiB with their guards, 60 of 208. */
+/* 16 MiB hold 63 stacks of 196 KiB with their guards, 60 of 208: with their tops. */
 static void uneven_slabs(void)
 {
-	static const size_t lens[] = { 192 * KIB, 196 * KIB, 208 * KIB };
+	static const size_t lens[] = { 188 * KIB, 192 * KIB, 204 * KIB };
 	static const unsigned fit[] = { 64, 63, 60 };
 
 	for (int k = 0; k < 3; k++) {
@@ -330,7 +366,7 @@ static void random_sequence(void)
 {
 	enum { SIZES = 3, MAX = 1500 };
 	static const size_t sizes_[SIZES] = { 16 * KIB, 64 * KIB, 4 * MIB };
-	static const size_t fits[SIZES] = { CO_POOL_STACKS, CO_POOL_STACKS, CO_POOL_BYTES / (4 * MIB) };
+	static const size_t fits[SIZES] = { CO_POOL_STACKS, CO_POOL_STACKS, CO_POOL_BYTES / (4 * MIB + 4 * KIB) };
 	static struct co_stack *lent[SIZES][MAX], *pool[SIZES][MAX];
 	static size_t n_lent[SIZES], n_pool[SIZES];
 	struct rng r = { test_seed(20240817) };
@@ -344,7 +380,7 @@ static void random_sequence(void)
 				CHECK_EQ(s, pool[k][--n_pool[k]]); /* the warmest */
 			for (size_t i = 0; i < n_lent[k]; i++)
 				CHECK(s != lent[k][i]); /* nobody else has it */
-			CHECK_EQ(len_of(s), sizes_[k]);
+			CHECK_EQ(len_of(s), len_for(sizes_[k]));
 			*s->lo = *(s->hi - 1) = (char)step;
 			lent[k][n_lent[k]++] = s;
 		} else if (n_lent[k]) {
@@ -459,8 +495,9 @@ static void exit_with_a_stack(void)
 }
 
 static const struct test_case cases[] = {
-	{ "sizes", "A16: a size is raised to the minimum and rounded up to whole pages", sizes, 0, 0 },
+	{ "sizes", "A16: a size is raised to the minimum and rounded up: never less than was asked for", sizes, 0, 0 },
 	{ "usable", "every byte of a stack can be written, and its bounds are aligned", usable, 0, 0 },
+	{ "room", "above a stack is room for its user, on its top page", room, 0, 0 },
 	{ "classes", "a stack is handed out again for its own size only", classes, 0, 0 },
 	{ "own_stack", "a thread's own stack has bounds, and no guard of ours", own_stack, 0, 0 },
 	{ "guards", "C04: a touch right below a stack faults, and so does one 60 KiB below", guards, 0, 0 },
