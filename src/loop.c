@@ -17,7 +17,6 @@
 
 enum {
 	CALLBACK_NS = 1000 * 1000, /* the callback's longest wait: libco's millisecond */
-	FETCHED_LINES = 4,         /* of a stack: as much as the frames of a sleep */
 };
 
 static _Thread_local struct co_loop *thread_loop;
@@ -72,18 +71,6 @@ static int end_turn_early(struct co_loop *loop, struct list *first)
 	return -1;
 }
 
-/* Fetch what the switch to @co will read, while something else is done: with many
- * coroutines it is in no cache. The top of a stack that was left in a blocking call. A
- * prefetch asks for nothing: any address may be given. */
-static void fetch(const struct co *co)
-{
-	const char *top = co->exec.ctx.rsp;
-
-	__builtin_prefetch(co->exec.stack);
-	for (int line = 0; line < FETCHED_LINES; line++)
-		__builtin_prefetch(top + line * 64);
-}
-
 /* BEGIN SOLUTION */
 /* Run everything that is ready now, once. What becomes ready meanwhile waits
  * for the next turn: else two coroutines that wake each other would keep
@@ -94,7 +81,7 @@ static int run_turn(struct co_loop *loop)
 	list_splice(&loop->turn, &loop->ready);
 	for (struct list *l; (l = list_pop(&loop->turn));) {
 		if (!list_empty(&loop->turn)) /* again: many may have been woken since */
-			fetch(container_of(loop->turn.next, struct co, queue));
+			co_swap_soon(&container_of(loop->turn.next, struct co, queue)->exec);
 		loop->stats.switches++;
 		if (co_transfer_to(container_of(l, struct co, queue)) != 0)
 			return end_turn_early(loop, l);
@@ -279,7 +266,7 @@ void co_wake(struct co *co)
 		return;
 	}
 	CO_ASSERT(co->state == CO_WAITING, "only a waiting coroutine is woken");
-	fetch(co);
+	co_swap_soon(&co->exec);
 	co_set_state(co, CO_READY);
 	make_ready(thread_loop, co);
 }
