@@ -72,7 +72,7 @@ static struct hook_known *find(int fd)
 	struct known_sockets *s = (struct known_sockets *)co_attached(co_self(), &owner);
 
 	for (int i = 0; s && i < SOCKETS; i++)
-		if (s->socket[i].fd == fd)
+		if (s->socket[i].fd == fd && fd >= 0)
 			return &s->socket[i];
 	return NULL;
 }

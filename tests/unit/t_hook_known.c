@@ -687,6 +687,30 @@ static void thread_ends(void)
 	}
 }
 
+static void *reads_badly(void *arg)
+{
+	char c;
+
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(read(s[0], &c, 1), 1);
+	CHECK_FAILS(recv(-1, &c, 1, 0), -1, EBADF);
+	CHECK_FAILS(read(-1, &c, 1), -1, EBADF);
+	return arg;
+}
+
+static void no_descriptor(void)
+{
+	pair(UNIX, s);
+	struct co *co = start(reads_badly);
+	for (int i = 0; i < 1000 && co_status(co) != CO_DONE; i++) {
+		CHECK_EQ(syscall(SYS_write, s[1], "x", 1), 1);
+		CHECK_EQ(co_sleep_ms(1), 0);
+	}
+	CHECK_EQ(co_status(co), CO_DONE);
+	CHECK_EQ(co_release(co), 0);
+}
+
 static void forked(void)
 {
 	struct co *co = knowing_reader(TCP);
@@ -847,6 +871,7 @@ static const struct test_case cases[] = {
 	{ "writer_beside", "a writer on the same socket is told too", a_writer_beside, 0, 0 },
 	{ "released", "one that waits on trust can be released and reset", released, 0, 0 },
 	{ "thread_ends", "and its thread can end", thread_ends, 0, 0 },
+	{ "no_descriptor", "a number that is none is nothing that is known", no_descriptor, 0, 0 },
 	{ "forked", "D20: the child of a fork waits by itself", forked, 0, 0 },
 };
 
