@@ -953,8 +953,8 @@ static void fill(struct play *p)
 			continue;
 		len = len > 1 ? 1 : write(p->a, zeros, 1) == 1;
 	}
-	/* The other end may take some of it a moment later. */
-	for (int quiet = 0; kind_of(p)->make == make_tcp && quiet < 5; quiet++) {
+	/* The other end may take some of it a moment later: on a busy machine many moments. */
+	for (int quiet = 0; kind_of(p)->make == make_tcp && quiet < 5 * patience; quiet++) {
 		usleep(2000);
 		while (write(p->a, zeros, 1) == 1)
 			quiet = 0;
