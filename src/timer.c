@@ -14,8 +14,7 @@
 #include "timer_far.h"
 
 static _Thread_local struct co_timers *thread_timers;
-static _Thread_local struct co_far *thread_far; /* NULL: the kind takes all of them */
-static _Thread_local int64_t last_look_ns;      /* a time that is over */
+static _Thread_local int64_t last_look_ns; /* a time that is over */
 static _Thread_local struct co_at_exit timers_at_exit;
 
 static const struct co_timer_kind *const kinds[] = { &co_timer_heap, &co_timer_wheel, &co_timer_timerfd };
@@ -37,10 +36,9 @@ static const struct co_timer_kind *chosen_kind(void)
 static void close_timers(struct co_at_exit *note)
 {
 	(void)note;
+	free(thread_timers->far);
 	thread_timers->kind->close(thread_timers);
 	thread_timers = NULL;
-	free(thread_far);
-	thread_far = NULL;
 }
 
 /* The child of a fork shares the descriptor of the alarm: let it have its own, as
@@ -103,7 +101,7 @@ static struct co_timers *make_timers(const struct co_timer_kind *kind)
 	}
 	if (far)
 		co_far_init(far);
-	thread_far = far;
+	set->far = far;
 	return set;
 }
 
@@ -128,18 +126,18 @@ struct co_timers *co_timers_get(void)
 /* Is @timer due so late that it waits in a row? */
 static bool put_far(struct co_timers *set, struct co_timer *timer)
 {
-	if (!thread_far)
+	if (!set->far)
 		return false;
 	if (set->n == 0) /* what was cancelled may have brought down rows of a later day */
-		thread_far->begin = last_look_ns;
-	return co_far_put(thread_far, timer);
+		set->far->begin = last_look_ns;
+	return co_far_put(set->far, timer);
 }
 
 /* If all that there are wait in rows, let the earliest of them come to the set. */
 static void bring_next(struct co_timers *set)
 {
-	while (thread_far && thread_far->n > 0 && thread_far->n == set->n)
-		co_far_bring(thread_far, set);
+	while (set->far && set->far->n > 0 && set->far->n == set->n)
+		co_far_bring(set->far, set);
 }
 
 int co_timer_add(struct co_timer *timer, int64_t at_ns)
@@ -164,7 +162,7 @@ void co_timer_cancel(struct co_timer *timer)
 		return;
 	timer->is_armed = false;
 	if (timer->is_far)
-		co_far_remove(thread_far, timer);
+		co_far_remove(thread_timers->far, timer);
 	else
 		thread_timers->kind->remove(thread_timers, timer);
 	thread_timers->n--;

@@ -68,7 +68,9 @@ struct co_timer_kind {
 /* The first member of each kind's set. */
 struct co_timers {
 	const struct co_timer_kind *kind;
-	size_t n; /* timers in it: timer.c counts them, no kind does */
+	size_t n;           /* timers in it and in the rows: timer.c counts them, no kind does */
+	struct co_far *far; /* rows of those not yet given to it (timer_far.h), timer.c's;
+			       NULL: it is given all */
 };
 
 extern const struct co_timer_kind co_timer_heap, co_timer_wheel, co_timer_timerfd;

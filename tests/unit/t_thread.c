@@ -460,10 +460,10 @@ static void fork_among_threads(void)
 		co_env_check();
 		if (!watched_by()) /* they do not like threads after fork */
 			run_threads(2, leave_all_kinds);
-		_exit(0);
+		kill(getpid(), SIGKILL); /* at an exit, valgrind calls lost what the absent threads have */
 	}
 	waitpid(pid, &status, 0);
-	CHECK_EQ(status, 0);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	others_end = true;
 	for (int i = 0; i < 2; i++)
 		pthread_join(t[i], NULL);
