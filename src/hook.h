@@ -66,6 +66,7 @@ struct hook_wait {
 	int64_t began_ns;     /* when a wait on trust began, if there is a limit; else 0 */
 	bool is_untried;      /* it waits before it tries: it is known that there is nothing */
 	bool is_in_doubt;     /* so it was, but nothing has come for long: try */
+	bool wants_flags;     /* receiving: somebody looks at msg_flags */
 };
 
 /* The call would block: wait until it is worth another try.
@@ -140,7 +141,8 @@ bool hook_look(int fd, short events);
 /* Learn what hook_kind needs to know about this system. */
 void hook_learn(void);
 
-/* recvmsg and sendmsg, hooked: what read and write are on sockets, too. */
+/* recvmsg (but that it does not set msg_flags) and sendmsg, hooked: what read and write are
+ * on sockets, too. */
 ssize_t hook_recv(int fd, struct msghdr *msg, int flags);
 ssize_t hook_send(int fd, const struct msghdr *msg, int flags);
 

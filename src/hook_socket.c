@@ -63,11 +63,12 @@ static bool is_plain(const struct msghdr *m)
 	return m->msg_iovlen == 1 && !m->msg_name && !m->msg_control;
 }
 
-static ssize_t try_recv(int fd, struct msghdr *m, int flags)
+/* (recv does not say what recvmsg says in msg_flags.) */
+static ssize_t try_recv(const struct hook_wait *wait, struct msghdr *m, int flags)
 {
-	if (is_plain(m))
-		return REAL(recv)(fd, m->msg_iov->iov_base, m->msg_iov->iov_len, flags | MSG_DONTWAIT);
-	return REAL(recvmsg)(fd, m, flags | MSG_DONTWAIT);
+	if (is_plain(m) && !wait->wants_flags)
+		return REAL(recv)(wait->fd, m->msg_iov->iov_base, m->msg_iov->iov_len, flags | MSG_DONTWAIT);
+	return REAL(recvmsg)(wait->fd, m, flags | MSG_DONTWAIT);
 }
 
 /* For the next read: is anything left? If we have believed that nothing was, have waited, and
@@ -97,7 +98,7 @@ static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, 
 	wait->known = known;
 	wait->is_untried = known && hook_known_is_empty(known);
 	wait->events = has_some ? POLLIN | POLLPRI : POLLIN;
-	while (has_some || wait->is_untried || (got = try_recv(wait->fd, msg, flags)) < 0) {
+	while (has_some || wait->is_untried || (got = try_recv(wait, msg, flags)) < 0) {
 		/* A datagram socket that was shut down: "readable", but only a
 		 * call that may block is told of the end. */
 		if (errno == EAGAIN && wait->n_in_vain > 0 && hook_look(wait->fd, POLLRDHUP)) {
@@ -192,9 +193,15 @@ static ssize_t recv_all(struct hook_wait *wait, struct msghdr *msg, int flags, s
 	}
 }
 
-ssize_t hook_recv(int fd, struct msghdr *msg, int flags)
+/* @wants_flags    the caller looks at msg_flags. */
+static ssize_t receive(int fd, struct msghdr *msg, int flags, bool wants_flags)
 {
-	struct hook_wait wait = { .fd = fd, .events = POLLIN, .timeout_option = SO_RCVTIMEO };
+	struct hook_wait wait = {
+		.fd = fd,
+		.events = POLLIN,
+		.timeout_option = SO_RCVTIMEO,
+		.wants_flags = wants_flags || flags & MSG_WAITALL, /* ends_message */
+	};
 	int error = errno;
 	ssize_t got;
 
@@ -208,6 +215,11 @@ ssize_t hook_recv(int fd, struct msghdr *msg, int flags)
 	if (got >= 0)
 		errno = error;
 	return got;
+}
+
+ssize_t hook_recv(int fd, struct msghdr *msg, int flags)
+{
+	return receive(fd, msg, flags, false);
 }
 
 static ssize_t hooked_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr, socklen_t *addr_len)
@@ -259,7 +271,7 @@ HOOKED ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	if (flags & RECV_PLAINLY || !msg || msg->msg_iovlen > IOV_MAX || !hook_is_on())
 		return REAL(recvmsg)(fd, msg, flags);
-	return hook_recv(fd, msg, flags);
+	return receive(fd, msg, flags, true);
 }
 
 /* --- sending ----------------------------------------------------------------------------- */

@@ -573,6 +573,19 @@ static void call_recvmsg(struct play *p, const struct call *c)
 		    from.ss_family, (size_t)msg.msg_controllen, (unsigned)msg.msg_flags);
 }
 
+/* Who asks for one buffer and nothing else is told the flags too. */
+static void call_recvmsg_alone(struct play *p, const struct call *c)
+{
+	char buf[64] = { 0 };
+	struct iovec iov = { buf, (size_t)c->len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_flags = 0x77 };
+	ssize_t got = recvmsg(p->a, &msg, c->flags);
+	say_result(p, c->name, got);
+	say_bytes(p, buf, got < c->len ? got : c->len);
+	if (got >= 0)
+		say(p, "  flags %x\n", (unsigned)msg.msg_flags);
+}
+
 static void say_written(struct play *p, const struct call *c, ssize_t put);
 
 static void call_write(struct play *p, const struct call *c)
@@ -763,6 +776,7 @@ static const struct call calls[] = {
 	{ .name = "recvfrom PEEK", .make = call_recvfrom, .len = 64, .flags = MSG_PEEK, .option = 16 },
 	{ .name = "recvmsg", .make = call_recvmsg, .len = 64, .option = 3 },
 	{ .name = "recvmsg of 5", .make = call_recvmsg, .len = 5, .option = 3 },
+	{ .name = "recvmsg alone of 5", .make = call_recvmsg_alone, .len = 5 },
 	{ .name = "recvmsg without buffers", .make = call_recvmsg, .len = 64, .option = 0 },
 	{ .name = "recvmsg of 1025 buffers", .make = call_recvmsg, .len = 64, .option = IOV_MAX + 1 },
 	{ .name = "recvmsg WAITALL", .make = call_recvmsg, .len = 64, .option = 3, .flags = MSG_WAITALL },
