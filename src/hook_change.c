@@ -6,6 +6,10 @@
  * another file, or none, and whoever waits there is told. And after the others a
  * socket's user may want something else than before, and whoever remembers it must ask.
  */
+/* With these, <fcntl.h> would make fcntl another name for fcntl64. Both are hooked. */
+#undef _FILE_OFFSET_BITS
+#undef _TIME_BITS
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
