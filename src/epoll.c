@@ -169,7 +169,7 @@ static int arm(struct epoll *ep, int fd, struct record *record, const struct co_
 			return 0;
 	}
 	record->generation++;
-	record->news = (struct co_news){ 0 };
+	record->news.events = 0; /* n goes on: what was noted of the last file is not as many by chance */
 	if (control(ep, EPOLL_CTL_ADD, fd, record) != 0 &&
 	    (errno != EEXIST || /* it is a file that was here before, back by dup2 */
 	     control(ep, EPOLL_CTL_MOD, fd, record) != 0))
@@ -255,18 +255,6 @@ static bool was_repaired(struct epoll *ep, int error)
 
 /* --- the loop's wait ----------------------------------------------------------------- */
 
-/* A registration that stays reports to the waiters of a file, of which there may be none just
- * now. If there are none for long, it is for nothing: it ends. */
-static void note_news(struct epoll *ep, int fd, struct record *record, uint32_t events)
-{
-	record->news.n++;
-	record->news.events |= events;
-	if (!record->is_kept || !list_empty(&record->waiters) || ++record->news.n_unwanted < UNWANTED)
-		return;
-	record->is_kept = false;
-	(void)arm(ep, fd, record, NULL); /* for nobody, nothing */
-}
-
 /* An event of a file that the number does not mean any more. A registration that stays, of a
  * file that is open under another number, would go on so, and cannot be taken off: for that
  * one names its number. Then the set goes, and with it all that is in it by mistake. */
@@ -276,6 +264,23 @@ static void note_stale(struct epoll *ep)
 		return;
 	close_set(ep);
 	(void)make_set(ep); /* else the next wait does, or fails */
+}
+
+/* A registration that stays reports to the waiters of a file, of which there may be none just
+ * now. If there are none for long, it is for nothing: it ends. One that should not stay, and
+ * does, was made for a file that the number does not mean any more. */
+static void note_news(struct epoll *ep, int fd, struct record *record, uint32_t events)
+{
+	record->news.n++;
+	record->news.events |= events;
+	if (!list_empty(&record->waiters) || ++record->news.n_unwanted < UNWANTED)
+		return;
+	if (!record->is_kept) {
+		note_stale(ep);
+		return;
+	}
+	record->is_kept = false;
+	(void)arm(ep, fd, record, NULL); /* for nobody, nothing */
 }
 
 /* BEGIN SOLUTION */
@@ -386,6 +391,7 @@ static struct epoll *epoll_get(void)
 static int join(struct epoll *ep, struct record *record, struct co_waiter *waiter, bool keep)
 {
 	record->is_kept = keep && list_empty(&record->waiters);
+	record->news.n_unwanted = 0;
 	list_append(&record->waiters, &waiter->node);
 	ep->n_waiters++;
 	if (arm(ep, waiter->fd, record, waiter) == 0) {
@@ -443,8 +449,8 @@ bool co_watch_kept(struct co_waiter *waiter)
 	if (!co_kept_news(waiter->fd))
 		return false;
 	struct record *record = known_record(thread_epoll, waiter->fd);
-	if (!list_empty(&record->waiters))
-		return false;
+	if (!list_empty(&record->waiters) || record->news.events & (EPOLLRDHUP | EPOLLHUP))
+		return false; /* an end is told once; but of datagrams, each read must be told */
 	record->news.n_unwanted = 0;
 	list_append(&record->waiters, &waiter->node);
 	thread_epoll->n_waiters++;

@@ -75,7 +75,8 @@ const struct co_news *co_kept_news(int fd);
 
 /* Wait with @waiter at a registration that is kept: what comes from now on is told. Nothing
  * is asked of the kernel, so @fd may mean another file than the registration, and then
- * nothing will ever be told: see kept.h. false: there is none, or somebody else waits. */
+ * nothing will ever be told: see kept.h. false: there is none, or somebody else waits, or it
+ * has told of an end, which it does once. */
 bool co_watch_kept(struct co_waiter *waiter);
 
 /* Wait no more. No harm if it does not. No system call. */

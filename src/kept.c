@@ -65,10 +65,10 @@ static void trust_free(struct co_at_exit *note)
 
 static void wake(struct co_kept *kept, uint32_t events)
 {
+	kept->events |= events; /* also if its time was over first, and it has not run yet */
 	if (kept->is_woken)
 		return;
 	kept->is_woken = true;
-	kept->events = events;
 	co_wake(kept->co);
 }
 
@@ -186,6 +186,20 @@ CALLED_FROM_OUTSIDE int co_wait_and_keep(struct co_kept *kept, int fd, int64_t a
 	return CO_INSIDE(co_thread_env, wait_and_keep(kept, fd, at_ns, __builtin_return_address(0)));
 }
 
+/* Its time is over, and meanwhile somebody has said that something has changed: another
+ * thread, perhaps, has closed it. Then the number's next file is not the one that was waited for. */
+static bool is_gone(struct co_kept *kept)
+{
+	uint32_t file = kept->waiter.file;
+
+	if (kept->n_changes == co_fd_changes(kept->waiter.fd))
+		return false;
+	if (co_watch(&kept->waiter) != 0) /* who waits is told whether it is another file */
+		return errno == EBADF || errno == EPERM;
+	co_unwatch(&kept->waiter);
+	return kept->waiter.file != file;
+}
+
 static int wait_kept(struct co_kept *kept, int64_t at_ns, void *blocked_at)
 {
 	if (!co_watch_kept(&kept->waiter))
@@ -194,7 +208,9 @@ static int wait_kept(struct co_kept *kept, int64_t at_ns, void *blocked_at)
 	start_tick(thread_trust);
 	kept->is_empty = false;
 	int events = park(kept, at_ns, blocked_at);
-	if (events == 0)
+	if (events == 0 && is_gone(kept))
+		events = co_fail(EBADF);
+	if (events <= 0)
 		kept->waiter.fd = -1;
 	return events;
 }

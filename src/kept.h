@@ -51,7 +51,7 @@ bool co_is_kept(const struct co_kept *kept);
  *
  * Returns      events; 0 = some milliseconds have gone by, or @at_ns has come: ask again,
  *              nothing is kept any more.
- * Errors       EBADF it is closed meanwhile; others as co_wait_until. */
+ * Errors       EBADF it is closed meanwhile, by whatever thread; others as co_wait_until. */
 int co_wait_kept(struct co_kept *kept, int64_t at_ns);
 
 /* A read has left nothing there; co_is_kept. */

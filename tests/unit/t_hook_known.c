@@ -351,6 +351,57 @@ static void hears_of_it_at_rest(void)
 	CHECK_EQ(co_release(co), 0);
 }
 
+/* A datagram socket is at its end, and each read is told so at once. */
+static void told_of_each_end(void)
+{
+	reader.n = 0;
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_DGRAM, 0, s), 0);
+	struct co *co = start(reads_when_told);
+	send_one("hello");
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(co_resume(co), 0);
+		send_one("hello");
+	}
+	CHECK_EQ(shutdown(s[0], SHUT_RD), 0);
+	for (int i = 0; i < 4; i++) {
+		unsigned n = reader.n;
+		CHECK_EQ(co_resume(co), 0);
+		unsigned turns = turns_until(n + 1);
+		CHECK(turns > 0 && turns < AT_ONCE);
+		CHECK_EQ(reader.got, 0);
+	}
+	CHECK_EQ(co_release(co), 0);
+}
+
+/* Bytes that a descriptor came with end MSG_WAITALL, though the caller has no room for it. */
+static void *reads_all(void *arg)
+{
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	reader.got = recv(s[0], reader.buf, sizeof(reader.buf), MSG_WAITALL);
+	reader.n++;
+	return arg;
+}
+
+static void stops_behind_a_descriptor(void)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr head;
+	} control = { .head = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct iovec iov = { (char *)"one", 3 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+
+	reader.n = 0;
+	pair(UNIX, s);
+	memcpy(CMSG_DATA(&control.head), &s[1], sizeof(int));
+	CHECK_EQ(sendmsg(s[1], &msg, 0), 3);
+	CHECK_EQ(syscall(SYS_write, s[1], "two", 3), 3);
+	struct co *co = start(reads_all);
+	CHECK_EQ(co_status(co), CO_DONE);
+	CHECK_EQ(reader.got, 3);
+	CHECK_EQ(co_release(co), 0);
+}
+
 /* --- what the user wants -------------------------------------------------------------------------- */
 
 static void nonblocking(int how)
@@ -449,6 +500,39 @@ static void limits_are_kept(void)
 	}
 }
 
+static void busy_for(int ms)
+{
+	int64_t end = co_now_ns() + ms * 1000000LL;
+
+	while (co_now_ns() < end)
+		;
+}
+
+/* What has come in time is read, though others kept the thread until the time was over. */
+static void in_time(void)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		reader.n = 0;
+		pair(kind, s);
+		limit(8);
+		struct co *co = start(reads_when_told);
+		CHECK_EQ(syscall(SYS_write, s[1], "x", 1), 1);
+		CHECK(turns_until(1) > 0);
+		for (int i = 0; i < 3; i++)
+			read_in_time(co);
+		unsigned n = reader.n;
+		CHECK_EQ(co_resume(co), 0);
+		CHECK_EQ(co_status(co), CO_WAITING);
+		CHECK_EQ(syscall(SYS_write, s[1], "in time", 7), 7);
+		busy_for(12);
+		CHECK(turns_until(n + 1) > 0);
+		CHECK_EQ(reader.got, 7);
+		CHECK_EQ(co_release(co), 0);
+		close(s[0]);
+		close(s[1]);
+	}
+}
+
 /* --- the number means another file ------------------------------------------------------------------ */
 
 /* In ways that we hear of, and in ways that we do not. */
@@ -524,6 +608,41 @@ static void wrong_only_once(void)
 		}
 	}
 	CHECK_EQ(n_believed, 1);
+	CHECK_EQ(co_release(co), 0);
+}
+
+/* Does a read believe that there is nothing to read, in a file of which it has not heard? */
+static bool believes(struct co *co)
+{
+	unsigned n = reader.n;
+
+	swap_file(1, TCP);
+	CHECK_EQ(syscall(SYS_write, s[1], "new", 3), 3);
+	CHECK_EQ(co_resume(co), 0);
+	bool has_believed = reader.n == n;
+	CHECK(turns_until(n + 1) > 0);
+	return has_believed;
+}
+
+/* Its time was over, and in the same turn something came: what was believed was right. */
+static void late_is_not_wrong(void)
+{
+	reader.n = 0;
+	struct co *co = knowing_reader_at_rest();
+	unsigned n = reader.n;
+	CHECK_EQ(co_resume(co), 0);
+	for (int i = 0; i < 2; i++) { /* the tick that makes it old, and the one that ends it */
+		busy_for(11);
+		if (i == 1)
+			CHECK_EQ(syscall(SYS_write, s[1], "late", 4), 4);
+		CHECK_EQ(co_reschedule(), 0);
+	}
+	CHECK(turns_until(n + 1) > 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(co_resume(co), 0);
+		send_one("hello");
+	}
+	CHECK(believes(co));
 	CHECK_EQ(co_release(co), 0);
 }
 
@@ -652,6 +771,50 @@ static void stale_news_end(void)
 	CHECK_EQ(co_release(co), 0);
 }
 
+/* Closed, and nobody's number since; but open as another. */
+static void closed_and_open_news_end(void)
+{
+	struct co *co = knowing_reader_at_rest();
+
+	SKIP_IF_WATCHED("it is slow: sleeps are interrupted by nothing");
+	int kept_open = dup(s[0]);
+	CHECK_EQ(close(s[0]), 0);
+	uint64_t first = sleeps_by_data(200, s[1]);
+	uint64_t later = sleeps_by_data(100, s[1]);
+	printf("# interrupted sleeps: %llu, then %llu\n", (unsigned long long)first, (unsigned long long)later);
+	CHECK(first >= 30 && first <= 120);
+	CHECK_EQ(later, 0);
+	close(kept_open);
+	CHECK_EQ(co_release(co), 0);
+}
+
+/* A client that sends the next before it has the answer: reports to nobody, but between them
+ * somebody waits. Also after many in a row. */
+static void sent_ahead(void)
+{
+	struct co *co = knowing_reader_at_rest();
+
+	for (int i = 0; i < 40; i++) {
+		CHECK_EQ(syscall(SYS_write, s[1], "x", 1), 1);
+		co_sleep_ns(100000);
+	}
+	do /* it reads all that is there, and then asks */
+		CHECK_EQ(co_resume(co), 0);
+	while (co_status(co) == CO_SUSPENDED);
+	n_ctl = 0;
+	int64_t began = co_now_ns();
+	for (int i = 0; i < 50; i++) {
+		CHECK_EQ(co_status(co), CO_WAITING);
+		send_one("one");
+		CHECK_EQ(syscall(SYS_write, s[1], "ahead", 5), 5);
+		co_sleep_ns(100000);
+		CHECK_EQ(co_resume(co), 0);
+		CHECK_EQ(co_resume(co), 0);
+	}
+	CHECK(n_ctl <= 2 * (co_now_ns() - began) / 10000000);
+	CHECK_EQ(co_release(co), 0);
+}
+
 /* --- ends ------------------------------------------------------------------------------------------------ */
 
 static void released(void)
@@ -756,6 +919,26 @@ static void swapped_by_a_thread(void)
 	CHECK_EQ(co_release(co), 0);
 }
 
+/* And while it waits: it does not read what is another's. */
+static void swapped_by_a_thread_while_waiting(void)
+{
+	for (int i = 0; i < 2; i++) {
+		reader.n = 0;
+		struct co *co = knowing_reader(i ? UNIX : TCP);
+		unsigned n = reader.n;
+		pthread_t t;
+		CHECK_EQ(pthread_create(&t, NULL, swaps, NULL), 0);
+		CHECK_EQ(pthread_join(t, NULL), 0);
+		CHECK_EQ(syscall(SYS_write, s[1], "secret", 6), 6);
+		CHECK(turns_until(n + 1) > 0);
+		CHECK_EQ(reader.got, -1);
+		CHECK_EQ(reader.error, EBADF);
+		CHECK_EQ(co_release(co), 0);
+		close(s[0]);
+		close(s[1]);
+	}
+}
+
 /* Two on one socket: nobody is forgotten. */
 static void *reads_too(void *arg)
 {
@@ -856,16 +1039,23 @@ static const struct test_case cases[] = {
 	{ "mark", "what lies behind urgent data is read at once", reads_on_behind_the_mark, 0, 0 },
 	{ "rest", "and what a full buffer has left", reads_what_is_left, 0, 0 },
 	{ "news_at_rest", "and what came while nobody waited", hears_of_it_at_rest, 0, 0 },
+	{ "each_end", "and the end of a datagram socket, by each read", told_of_each_end, 0, 0 },
+	{ "waitall", "MSG_WAITALL stops behind a descriptor that has come", stops_behind_a_descriptor, 0, 0 },
 	{ "nonblocking", "O_NONBLOCK counts: at once if it was set by fcntl or ioctl, else soon", nonblocking_is_seen, 0, 0 },
 	{ "limits", "SO_RCVTIMEO is kept, shorter and longer than trust lasts", limits_are_kept, 0, 0 },
+	{ "in_time", "what came in time is read, on trust too", in_time, 0, 0 },
 	{ "swapped_at_rest", "D03, F10: a number that means another file is read rightly, heard of or not", swapped_at_rest, 0, 0 },
 	{ "wrong_once", "what turns out to be wrong once is not believed again", wrong_only_once, 0, 0 },
+	{ "late", "and what was only late is believed on", late_is_not_wrong, 0, 0 },
 	{ "swapped_while_waiting", "who waits when dup2 or fclose takes the file, is told", swapped_while_waiting, 0, 0 },
 	{ "accepted", "and when accept gives the number to a connection", accepted, 0, 0 },
 	{ "random_swaps", "random swaps: each byte is read from the file that the number means", random_swaps, 0, 0 },
 	{ "swapped_by_a_thread", "F13: another thread's dup2 counts at once", swapped_by_a_thread, 0, 0 },
+	{ "swapped_while_waiting_by_a_thread", "and while it waits, it reads nothing of another's", swapped_by_a_thread_while_waiting, 0, 0 },
 	{ "unwanted", "a registration that reports to nobody ends", unwanted_news_end, 0, 0 },
 	{ "stale", "and one that cannot be taken off goes with its set", stale_news_end, 0, 0 },
+	{ "closed_and_open", "also one whose number was closed, and is nobody's since", closed_and_open_news_end, 0, 0 },
+	{ "ahead", "who is sent the next request ahead is not asked again", sent_ahead, 0, 0 },
 	{ "two_readers", "two who read one socket are both told", two_readers, 0, 0 },
 	{ "found_out", "nobody is told that the new file is gone", found_out_by_another, 0, 0 },
 	{ "writer_beside", "a writer on the same socket is told too", a_writer_beside, 0, 0 },
