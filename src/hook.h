@@ -65,7 +65,7 @@ struct hook_wait {
 	unsigned n_in_vain;   /* waits in a row after which there was nothing to do */
 	int64_t began_ns;     /* when a wait on trust began, if there is a limit; else 0 */
 	bool is_untried;      /* it waits before it tries: it is known that there is nothing */
-	bool is_in_doubt;     /* so it was, but nothing has come for long: try */
+	bool is_in_doubt;     /* so it was, but after a long wait something is there: try */
 	bool wants_flags;     /* receiving: somebody looks at msg_flags */
 };
 

@@ -76,13 +76,14 @@ int hook_ask_user(struct hook_wait *w)
 	return 0;
 }
 
-/* A wait in which nothing is asked. 0: ask. */
+/* A wait in which nothing is asked. 0: ask. (In doubt it looks, and does not just try: a try takes
+ * less than SO_RCVLOWAT.) */
 static int wait_on_trust(struct hook_wait *w)
 {
 	int events = hook_wait_known(w);
 
 	w->known = NULL; /* for once in a call: whoever is woken in vain asks */
-	w->is_in_doubt = events == 0 && w->is_untried;
+	w->is_in_doubt = events == 0 && w->is_untried && hook_look(w->fd, w->events);
 	return w->is_in_doubt ? w->events : events;
 }
 

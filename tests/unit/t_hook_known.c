@@ -500,6 +500,28 @@ static void limits_are_kept(void)
 	}
 }
 
+/* Less than SO_RCVLOWAT is nothing to read, however long it lies there. */
+static void at_least(void)
+{
+	struct co *co = knowing_reader_at_rest();
+	int ten = 10;
+	unsigned n = reader.n + 3;
+
+	CHECK_EQ(setsockopt(s[0], SOL_SOCKET, SO_RCVLOWAT, &ten, sizeof(ten)), 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(co_resume(co), 0);
+		send_one("0123456789");
+	}
+	CHECK_EQ(co_resume(co), 0);
+	CHECK_EQ(syscall(SYS_write, s[1], "01234", 5), 5);
+	co_sleep_ms(50);
+	CHECK_EQ(reader.n, n);
+	CHECK_EQ(syscall(SYS_write, s[1], "56789", 5), 5);
+	CHECK(turns_until(n + 1) > 0);
+	CHECK_EQ(reader.got, 10);
+	CHECK_EQ(co_release(co), 0);
+}
+
 static void busy_for(int ms)
 {
 	int64_t end = co_now_ns() + ms * 1000000LL;
@@ -1048,6 +1070,7 @@ static const struct test_case cases[] = {
 	{ "waitall", "MSG_WAITALL stops behind a descriptor that has come", stops_behind_a_descriptor, 0, 0 },
 	{ "nonblocking", "O_NONBLOCK counts: at once if it was set by fcntl or ioctl, else soon", nonblocking_is_seen, 0, 0 },
 	{ "limits", "SO_RCVTIMEO is kept, shorter and longer than trust lasts", limits_are_kept, 0, 0 },
+	{ "at_least", "SO_RCVLOWAT counts on trust too", at_least, 0, 0 },
 	{ "in_time", "what came in time is read, on trust too", in_time, 0, 0 },
 	{ "swapped_at_rest", "D03, F10: a number that means another file is read rightly, heard of or not", swapped_at_rest, 0, 0 },
 	{ "wrong_once", "what turns out to be wrong once is not believed again", wrong_only_once, 0, 0 },
