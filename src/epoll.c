@@ -7,7 +7,8 @@
  * another library, another thread), and get the same number for another file at
  * once. So nothing is believed that was noted earlier: every new wait tells the
  * kernel anew, by a call that fails if the number means another file than the
- * one that we registered (ENOENT). One system call per wait is the price.
+ * one that we registered (ENOENT). One system call per wait is the price. (Who can bear
+ * to be wrong for some milliseconds does not pay it: co_watch_kept.)
  */
 #include "epoll.h"
 
