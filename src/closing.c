@@ -10,8 +10,6 @@
 
 #include <stdatomic.h>
 
-#include "epoll.h"
-
 enum {
 	COUNTERS = 1024, /* descriptors whose numbers differ by this share one: then somebody
 			    asks in vain, no more */

@@ -15,7 +15,7 @@ extern "C" {
 /* Wake all coroutines of this thread that wait for @fd: their co_poll says
  * POLLNVAL, their hooked read EBADF. Call it right before close; the hooked
  * close does. Without it, who waits for a closed descriptor waits for ever, as
- * in plain C. No error: nobody may be waiting, @fd may be anything. */
+ * in plain C (but for a wait of kept.h, which asks after some milliseconds). No error: nobody may be waiting, @fd may be anything. */
 void co_fd_closing(int fd);
 
 /* What is known of @fd may not hold any more: whether it blocks, for how long, which file
@@ -23,6 +23,9 @@ void co_fd_closing(int fd);
  * for fcntl, ioctl, setsockopt and connect. Without it they believe for some milliseconds
  * what was true before. Safe in a signal handler. No error: @fd may be anything. */
 void co_fd_changed(int fd);
+
+/* How often that was said of @fd, by any thread. Several descriptors may share a count. */
+unsigned co_fd_changes(int fd);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

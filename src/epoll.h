@@ -16,7 +16,7 @@
  *  I1  While a descriptor has waiters, the set reports, once, what any of them
  *      wants (EPOLLONESHOT): a stale registration can disturb us once, not
  *      for ever. But one that is kept (lesson 8) reports each time that something
- *      comes (EPOLLET), until it has disturbed us often.
+ *      comes (EPOLLET), until it has done so to nobody 16 times in a row.
  *  I2  All waiters of a descriptor mean the same open file: its generation. When
  *      the number turns out to be another file now, the old waiters are told
  *      that theirs is closed (EPOLLNVAL), and events of old generations that
@@ -91,10 +91,6 @@ bool co_waiter_is_lost(const struct co_waiter *waiter);
  * the answer changes, the file is gone.
  * Errors       EBADF @fd is not open; ENOMEM, EMFILE as co_watch. */
 int co_file_of(int fd, uint32_t *file);
-
-/* How often @fd was said to have changed (co_fd_changed, co_fd_closing): by any thread. A
- * number that never decreases; several descriptors may share one. */
-unsigned co_fd_changes(int fd);
 
 /* Verify what can be verified of I1 and I2 for the calling thread; asserts. */
 void co_epoll_check(void);

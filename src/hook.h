@@ -57,10 +57,11 @@ struct hook_wait {
 	short events;         /* POLLIN or POLLOUT */
 	int timeout_option;   /* SO_RCVTIMEO or SO_SNDTIMEO */
 	struct hook_known *known; /* what its coroutine knows of it, and may believe; NULL: nothing */
-	bool is_known;        /* the user wants it to block, and what follows is set */
+	bool is_asked;        /* the user wants it to block, and what follows is set */
 	int64_t deadline_ns;  /* of the whole call */
 	int64_t limit_ns;     /* SO_RCVTIMEO or SO_SNDTIMEO; 0: none */
 	bool is_socket;
+	unsigned n_changes;   /* co_fd_changes before the user was asked */
 	bool is_flag_ours;    /* O_NONBLOCK is not the user's wish */
 	unsigned n_in_vain;   /* waits in a row after which there was nothing to do */
 	int64_t began_ns;     /* when a wait on trust began, if there is a limit; else 0 */

@@ -43,7 +43,7 @@ static int wait_for_connection(struct hook_wait *wait, int error)
 {
 	if (error != EAGAIN)
 		return hook_wait(wait);
-	if (!wait->is_known && hook_ask_user(wait) != 0)
+	if (!wait->is_asked && hook_ask_user(wait) != 0)
 		return -1;
 	if (co_now_ns() >= wait->deadline_ns) {
 		errno = EAGAIN;

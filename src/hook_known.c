@@ -22,7 +22,7 @@
 #include "kept.h"
 
 enum {
-	SOCKETS = 2, /* a server that asks another has two */
+	SOCKETS = 4, /* a server that asks others has some */
 };
 
 struct hook_known {
@@ -31,9 +31,9 @@ struct hook_known {
 	int64_t limit_ns;     /* SO_RCVTIMEO; 0: none */
 	enum {
 		NOT_ASKED,
-		NOTHING_IS_LEFT,
-		NOTHING_IS_KNOWN,
-	} after_short_read;
+		LEAVES_NOTHING,
+		SAYS_NOTHING,
+	} short_read;
 };
 
 struct known_sockets {
@@ -101,7 +101,7 @@ static struct hook_known *place_for(int fd)
 	if (!known->kept && !(known->kept = co_kept_new()))
 		return NULL;
 	known->fd = fd;
-	known->after_short_read = NOT_ASKED;
+	known->short_read = NOT_ASKED;
 	return known;
 }
 
@@ -112,9 +112,9 @@ int hook_wait_and_know(struct hook_wait *w)
 	if (!known)
 		return co_wait_until(w->fd, w->events, w->deadline_ns);
 	known->limit_ns = w->limit_ns;
-	if (known->after_short_read == NOTHING_IS_LEFT)
-		known->after_short_read = NOT_ASKED; /* the number may be another socket's */
-	return co_wait_and_keep(known->kept, w->fd, w->deadline_ns);
+	if (known->short_read == LEAVES_NOTHING)
+		known->short_read = NOT_ASKED; /* the number may be another socket's */
+	return co_wait_and_keep(known->kept, w->fd, w->n_changes, w->deadline_ns);
 }
 
 /* Is it TCP and nothing else? It has a "layer above it" (such as the kernel's TLS, which
@@ -137,14 +137,14 @@ int hook_wait_known(struct hook_wait *w)
 	if (events <= 0)
 		return events;
 	w->n_in_vain++;
-	if (known->after_short_read == NOT_ASKED)
-		known->after_short_read = is_plain_tcp(w->fd) ? NOTHING_IS_LEFT : NOTHING_IS_KNOWN;
+	if (known->short_read == NOT_ASKED)
+		known->short_read = is_plain_tcp(w->fd) ? LEAVES_NOTHING : SAYS_NOTHING;
 	return events;
 }
 
 void hook_note_short_read(struct hook_known *known)
 {
-	if (known->after_short_read == NOTHING_IS_LEFT)
+	if (known->short_read == LEAVES_NOTHING)
 		co_kept_note_empty(known->kept);
 }
 
@@ -158,5 +158,5 @@ void hook_was_not_empty(int fd)
 	struct hook_known *known = find(fd);
 
 	if (known)
-		known->after_short_read = NOTHING_IS_KNOWN;
+		known->short_read = SAYS_NOTHING;
 }

@@ -18,6 +18,8 @@ enum {
 	 * even begin. */
 	RECV_PLAINLY = MSG_DONTWAIT,
 	SEND_PLAINLY = MSG_DONTWAIT | MSG_FASTOPEN,
+	/* With these, too, a read that is short has taken all that there was. */
+	USUAL_FLAGS = MSG_NOSIGNAL | MSG_CMSG_CLOEXEC,
 	PEEK_AGAIN_NS = 1000 * 1000,
 };
 
@@ -89,7 +91,8 @@ static void note_read(const struct hook_wait *wait, struct hook_known *known, bo
 static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, bool has_some)
 {
 	const struct msghdr as_given = *msg;
-	struct hook_known *known = flags || has_some ? NULL : hook_known(wait->fd);
+	bool is_usual = !has_some && !(flags & ~USUAL_FLAGS);
+	struct hook_known *known = is_usual ? hook_known(wait->fd) : NULL;
 	ssize_t got = -1;
 
 	if (has_some && is_at_mark(wait->fd))
@@ -113,7 +116,7 @@ static ssize_t recv_some(struct hook_wait *wait, struct msghdr *msg, int flags, 
 		has_some = wait->is_untried = false;
 		*msg = as_given;
 	}
-	if (got > 0 && flags == 0)
+	if (got > 0 && is_usual)
 		note_read(wait, known, (size_t)got < hook_iov_len(msg->msg_iov, (int)msg->msg_iovlen));
 	hook_progress(wait);
 	return got;
@@ -130,7 +133,7 @@ static ssize_t peek_all(struct hook_wait *wait, struct msghdr *msg, int flags, s
 		ssize_t got = recv_some(wait, msg, flags, false);
 		if (got <= 0 || (size_t)got >= len || is_last)
 			return got;
-		if ((!wait->is_known && hook_ask_user(wait) != 0) || co_now_ns() >= wait->deadline_ns)
+		if ((!wait->is_asked && hook_ask_user(wait) != 0) || co_now_ns() >= wait->deadline_ns)
 			return got;
 		/* No more will come, before the end or a mark ahead; but some may have, just now. */
 		is_last = hook_look(wait->fd, POLLRDHUP) || (hook_look(wait->fd, POLLPRI) && !is_at_mark(wait->fd));

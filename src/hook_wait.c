@@ -17,6 +17,7 @@
 #include <sys/time.h>
 
 #include "attach.h"
+#include "closing.h"
 #include "co_poll.h"
 #include "coroutine.h"
 #include "hook.h"
@@ -57,8 +58,10 @@ int hook_ask_user(struct hook_wait *w)
 {
 	struct timeval limit = { 0 };
 	socklen_t len = sizeof(limit);
-	int flags = fcntl(w->fd, F_GETFL);
+	int flags;
 
+	w->n_changes = co_fd_changes(w->fd); /* what changes while we ask, counts as a change */
+	flags = fcntl(w->fd, F_GETFL);
 	if (flags < 0)
 		return -1;
 	if ((flags & O_ACCMODE) == (w->events & POLLIN ? O_WRONLY : O_RDONLY)) {
@@ -72,7 +75,7 @@ int hook_ask_user(struct hook_wait *w)
 	w->is_socket = getsockopt(w->fd, SOL_SOCKET, w->timeout_option, &limit, &len) == 0;
 	w->limit_ns = hook_ns_of(&(struct timespec){ limit.tv_sec, limit.tv_usec * 1000 });
 	w->deadline_ns = hook_deadline(w->began_ns, w->limit_ns);
-	w->is_known = true;
+	w->is_asked = true;
 	return 0;
 }
 
@@ -89,12 +92,12 @@ static int wait_on_trust(struct hook_wait *w)
 
 int hook_wait(struct hook_wait *w)
 {
-	int events = w->known && !w->is_known ? wait_on_trust(w) : 0;
+	int events = w->known && !w->is_asked ? wait_on_trust(w) : 0;
 
 	if (events != 0)
 		return events;
 	w->is_in_doubt = false;
-	if (!w->is_known && hook_ask_user(w) != 0)
+	if (!w->is_asked && hook_ask_user(w) != 0)
 		return -1;
 	if (co_now_ns() >= w->deadline_ns) {
 		errno = EAGAIN;

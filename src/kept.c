@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "closing.h"
 #include "epoll.h"
 #include "park.h"
 #include "timer.h"
@@ -156,14 +157,12 @@ static int park(struct co_kept *kept, int64_t at_ns, void *blocked_at)
 	errno = error;
 	if (parked != 0)
 		return -1;
-	/* Told nothing, it asks again: then it will be told what is lost. */
+	/* Told nothing: whoever has waited asks the kernel next, and learns by that of another file. */
 	return kept->events && co_waiter_is_lost(&kept->waiter) ? co_fail(EBADF) : (int)kept->events;
 }
 
-static int wait_and_keep(struct co_kept *kept, int fd, int64_t at_ns, void *blocked_at)
+static int wait_and_keep(struct co_kept *kept, int fd, unsigned n_changes, int64_t at_ns, void *blocked_at)
 {
-	unsigned n_changes = co_fd_changes(fd);
-
 	kept->waiter.fd = fd;
 	kept->is_empty = false;
 	if (co_watch_and_keep(&kept->waiter) != 0) {
@@ -175,7 +174,7 @@ static int wait_and_keep(struct co_kept *kept, int fd, int64_t at_ns, void *bloc
 	return park(kept, at_ns, blocked_at);
 }
 
-CALLED_FROM_OUTSIDE int co_wait_and_keep(struct co_kept *kept, int fd, int64_t at_ns)
+CALLED_FROM_OUTSIDE int co_wait_and_keep(struct co_kept *kept, int fd, unsigned n_changes, int64_t at_ns)
 {
 	struct trust *trust = trust_get();
 
@@ -183,7 +182,7 @@ CALLED_FROM_OUTSIDE int co_wait_and_keep(struct co_kept *kept, int fd, int64_t a
 		return -1;
 	if (fd < 0)
 		return co_fail(EBADF);
-	return CO_INSIDE(co_thread_env, wait_and_keep(kept, fd, at_ns, __builtin_return_address(0)));
+	return CO_INSIDE(co_thread_env, wait_and_keep(kept, fd, n_changes, at_ns, __builtin_return_address(0)));
 }
 
 /* Its time is over, and meanwhile somebody has said that something has changed: another
@@ -202,7 +201,7 @@ static bool is_gone(struct co_kept *kept)
 
 static int wait_kept(struct co_kept *kept, int64_t at_ns, void *blocked_at)
 {
-	if (!co_watch_kept(&kept->waiter))
+	if (!thread_trust || !co_watch_kept(&kept->waiter)) /* none: the thread ends */
 		return 0;
 	list_append(&thread_trust->young, &kept->on_trust); /* I1 */
 	start_tick(thread_trust);

@@ -40,9 +40,11 @@ struct co_kept *co_kept_new(void);
 /* Nobody waits with it any more. */
 void co_kept_free(struct co_kept *kept);
 
-/* As co_wait_until(@fd, POLLIN, @at_ns), and remember what was registered. The caller has
- * asked since the last co_fd_changed of @fd what else it believes. */
-int co_wait_and_keep(struct co_kept *kept, int fd, int64_t at_ns);
+/* As co_wait_until(@fd, POLLIN, @at_ns), for as long as it takes, and remember what was registered.
+ * This wait is not on trust: the next may be, by co_wait_kept.
+ *
+ * @n_changes   co_fd_changes(@fd) before the caller has found out what else it will believe. */
+int co_wait_and_keep(struct co_kept *kept, int fd, unsigned n_changes, int64_t at_ns);
 
 /* Does all still hold, as far as we know, that was found out before the co_wait_and_keep? */
 bool co_is_kept(const struct co_kept *kept);
