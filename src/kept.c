@@ -64,7 +64,7 @@ static void trust_free(struct co_at_exit *note)
 
 /* --- waking --------------------------------------------------------------------- */
 
-static void wake(struct co_kept *kept, uint32_t events)
+static void tell(struct co_kept *kept, uint32_t events)
 {
 	kept->events |= events; /* also if its time was over first, and it has not run yet */
 	if (kept->is_woken)
@@ -75,12 +75,12 @@ static void wake(struct co_kept *kept, uint32_t events)
 
 static void has_come(struct co_waiter *waiter, uint32_t events)
 {
-	wake(container_of(waiter, struct co_kept, waiter), events);
+	tell(container_of(waiter, struct co_kept, waiter), events);
 }
 
-static void time_is_over(struct co_timer *timer)
+static void limit_is_over(struct co_timer *timer)
 {
-	wake(container_of(timer, struct co_kept, timer), 0);
+	tell(container_of(timer, struct co_kept, timer), 0);
 }
 
 static void start_tick(struct trust *trust)
@@ -104,7 +104,7 @@ static void on_tick(struct co_timer *timer)
 	struct list *l;
 
 	for (size_t n = count_askers(trust); n > 0 && (l = list_pop(&trust->old)); n--)
-		wake(container_of(l, struct co_kept, on_trust), 0);
+		tell(container_of(l, struct co_kept, on_trust), 0);
 	list_splice(&trust->old, &trust->young);
 	if (!list_empty(&trust->old))
 		start_tick(trust);
@@ -143,7 +143,7 @@ static void leave_read(struct co *co)
 }
 
 /* Park; the waiter has taken its place. Returns events; 0; -1, errno. */
-static int park(struct co_kept *kept, int64_t at_ns, void *blocked_at)
+static int park_reader(struct co_kept *kept, int64_t at_ns, void *blocked_at)
 {
 	int parked = co_timer_add(&kept->timer, at_ns);
 
@@ -171,7 +171,7 @@ static int wait_and_keep(struct co_kept *kept, int fd, unsigned n_changes, int64
 	}
 	kept->n_changes = n_changes;
 	kept->news = co_kept_news(fd);
-	return park(kept, at_ns, blocked_at);
+	return park_reader(kept, at_ns, blocked_at);
 }
 
 CALLED_FROM_OUTSIDE int co_wait_and_keep(struct co_kept *kept, int fd, unsigned n_changes, int64_t at_ns)
@@ -206,7 +206,7 @@ static int wait_kept(struct co_kept *kept, int64_t at_ns, void *blocked_at)
 	list_append(&thread_trust->young, &kept->on_trust); /* I1 */
 	start_tick(thread_trust);
 	kept->is_empty = false;
-	int events = park(kept, at_ns, blocked_at);
+	int events = park_reader(kept, at_ns, blocked_at);
 	if (events == 0 && is_gone(kept))
 		events = co_fail(EBADF);
 	if (events <= 0)
@@ -230,7 +230,7 @@ struct co_kept *co_kept_new(void)
 	kept->waiter = (struct co_waiter){ .fd = -1, .events = EPOLLIN, .fire = has_come };
 	list_init(&kept->waiter.node);
 	list_init(&kept->on_trust);
-	kept->timer.fire = time_is_over;
+	kept->timer.fire = limit_is_over;
 	return kept;
 }
 
