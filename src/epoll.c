@@ -170,7 +170,7 @@ static int arm(struct epoll *ep, int fd, struct record *record, const struct co_
 			return 0;
 	}
 	record->generation++;
-	record->news.events = 0; /* n goes on: what was noted of the last file is not as many by chance */
+	record->news.events = 0; /* not n: a count noted of the last file must not match by chance */
 	if (control(ep, EPOLL_CTL_ADD, fd, record) != 0 &&
 	    (errno != EEXIST || /* it is a file that was here before, back by dup2 */
 	     control(ep, EPOLL_CTL_MOD, fd, record) != 0))
@@ -258,7 +258,7 @@ static bool was_repaired(struct epoll *ep, int error)
 
 /* An event of a file that the number does not mean any more. A registration that stays, of a
  * file that is open under another number, would go on so, and cannot be taken off: for that
- * one names its number. Then the set goes, and with it all that is in it by mistake. */
+ * one names its number. After many of them the set goes, and all that is in it by mistake. */
 static void note_stale(struct epoll *ep)
 {
 	if (++ep->n_stale < STALE + ep->n_waiters)
@@ -451,7 +451,7 @@ bool co_watch_kept(struct co_waiter *waiter)
 		return false;
 	struct record *record = known_record(thread_epoll, waiter->fd);
 	if (!list_empty(&record->waiters) || record->news.events & (EPOLLRDHUP | EPOLLHUP))
-		return false; /* an end is told once; but of datagrams, each read must be told */
+		return false; /* an end makes one event; but of datagrams, each read must be told */
 	record->news.n_unwanted = 0;
 	list_append(&record->waiters, &waiter->node);
 	thread_epoll->n_waiters++;

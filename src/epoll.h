@@ -48,8 +48,8 @@ struct co_waiter {
 	/* ours */
 	struct list node; /* on its descriptor's list */
 	uint32_t file;    /* which of the files that the number has meant: I2 */
-	bool is_on_trust; /* by co_watch_kept: when that turns out to be another file, it may
-			     be the one that is meant. It is told so by no event at all: 0 */
+	bool is_on_trust; /* by co_watch_kept: if the number turns out to mean another file, that
+			     may be the one its user means. It is told so by events 0 */
 };
 
 /* Wait with @waiter, whose first three fields are set.

@@ -35,12 +35,12 @@ struct co_epoll_sleep {
 
 void co_epoll_sleep_init(struct co_epoll_sleep *sleep, struct co_loop *loop, struct co_timers *timers);
 
-/* The set is another, or there is none yet. */
+/* The set is a new one: the alarm is not in it. */
 void co_epoll_sleep_new_set(struct co_epoll_sleep *sleep);
 
 void co_epoll_sleep_end(struct co_epoll_sleep *sleep);
 
-/* Sleep until @set has events, or until @at_ns: CO_NEVER, or the past, to look only. Returns how
+/* Sleep until @set has events, or until @at_ns (CO_NEVER: no limit; the past: only look). Returns how
  * many have been fetched, at most CO_EPOLL_EVENTS. Errors: those of epoll_wait(2), EINTR among
  * them, and of the alarm. */
 int co_epoll_sleep(struct co_epoll_sleep *sleep, int set, struct epoll_event *events, int64_t at_ns);

@@ -3,7 +3,7 @@
  * close, fclose, dup2, dup3; fcntl, ioctl, setsockopt.
  *
  * They are libc's, with the hooks on or off. But after the first four a number means
- * another file, or none, and whoever waits there is told. And after the others a
+ * another file, or none, and whoever waits there on this thread is told. And after the others a
  * socket's user may want something else than before, and whoever remembers it must ask.
  */
 /* With these, <fcntl.h> would make fcntl another name for fcntl64. Both are hooked. */
@@ -84,7 +84,7 @@ HOOKED int fcntl(int fd, int op, ...)
 	return changed(fd, op == F_SETFL, REAL(fcntl)(fd, op, arg));
 }
 
-/* What programs call that are compiled for files of any length. */
+/* Programs that are compiled with _FILE_OFFSET_BITS=64 call this. */
 HOOKED int fcntl64(int fd, int op, ...)
 {
 	va_list args;

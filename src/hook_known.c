@@ -117,8 +117,8 @@ int hook_wait_and_know(struct hook_wait *w)
 	return co_wait_and_keep(known->kept, w->fd, w->n_changes, w->deadline_ns);
 }
 
-/* Is it TCP and nothing else? It has a "layer above it" (such as the kernel's TLS, which
- * reads record by record): none. */
+/* Is it TCP, with no layer above it (such as the kernel's TLS, which reads record by
+ * record)? */
 static bool is_plain_tcp(int fd)
 {
 	char name[16] = "";

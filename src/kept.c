@@ -2,8 +2,8 @@
 /*
  * Waits on trust, and when they end.
  *
- * Why two lists, and not the time at which each began? That would be asked for each
- * wait, and most waits are over soon. A clock ticks every KEPT_NS: who is on the old
+ * Why two lists, and not the time at which each began? Then each wait would read the
+ * clock, and most waits are over soon. A clock ticks every KEPT_NS: who is on the old
  * list has waited long enough, and the young ones join the old. Nobody there: no tick.
  */
 #include "kept.h"
@@ -20,7 +20,7 @@ enum {
 	KEPT_NS = 10 * 1000 * 1000,
 
 	/* With thousands of connections under load all waits last long: not because there is
-	 * little to do, but because there is much. Then not all may ask, which would be more. */
+	 * little to do, but because there is much. Then not all may ask: that would be still more. */
 	BUSY_SWITCHES = 100, /* since the last tick */
 	ASK_AT_ONCE = 32,    /* about 1 % of the time, then */
 };
@@ -36,8 +36,8 @@ struct co_kept {
 	struct list on_trust;    /* node on young or old: I1 */
 	struct co *co;           /* who waits */
 	bool is_woken;
-	uint32_t events;         /* what it was told; 0: nothing, its time is over */
-	unsigned n_changes;      /* of fd, when it was registered: I2 */
+	uint32_t events;         /* what it was told; 0: nothing */
+	unsigned n_changes;      /* of fd, before its user was asked: I2 */
 	const struct co_news *news;
 	uint32_t n_news;         /* as many there were when it was known to be empty */
 	bool is_empty;           /* it was, then */
@@ -239,7 +239,7 @@ void co_kept_free(struct co_kept *kept)
 	free(kept);
 }
 
-/* A clock that was set counts the time in which nothing else happens: not with it. */
+/* With a clock that was set, time passes only while nothing else happens: nothing is believed. */
 bool co_is_kept(const struct co_kept *kept)
 {
 	int fd = kept->waiter.fd;

@@ -10,14 +10,14 @@
  * A wait tells the kernel anew what is waited for, as the number may mean another file
  * by now (epoll.h). And who waits in the name of a blocking call must ask before
  * whether the user wants it to block. Most often the answers are those of a moment ago. So:
- * believe for some milliseconds what was found out before, then ask. With much to do
- * nobody waits so long. With little, there is time to ask. And what was changed
+ * believe for some milliseconds of a wait what was found out before, then ask. With much to
+ * do few wait so long. With little, there is time to ask. And what was changed
  * behind our back makes a wait too long by this time, and no more.
  *
  * Invariants:
- *  I1  Who waits on trust (co_wait_kept) is on one of two lists, young and old, and off it
- *      after at least KEPT_NS and at most twice that. (Of a busy thread's, ASK_AT_ONCE
- *      every KEPT_NS; the others stay until it is their turn.)
+ *  I1  Who waits on trust (co_wait_kept) is on one of two lists, young and old, and if
+ *      nothing comes, off it after KEPT_NS to twice that. (Of a busy thread's,
+ *      ASK_AT_ONCE every KEPT_NS; the others stay until it is their turn.)
  *  I2  A wait on trust is believed to be right only by the coroutine that has found out, and as
  *      long as nobody has said co_fd_changed.
  */
@@ -49,11 +49,13 @@ int co_wait_and_keep(struct co_kept *kept, int fd, unsigned n_changes, int64_t a
 /* Does all still hold, as far as we know, that was found out before the co_wait_and_keep? */
 bool co_is_kept(const struct co_kept *kept);
 
-/* Wait once more for the same, in vain tried by the caller before; co_is_kept.
+/* Wait once more for the same, only if co_is_kept. The caller has tried in vain, or knows that
+ * there is nothing (co_kept_is_empty).
  *
- * Returns      events; 0 = some milliseconds have gone by, or @at_ns has come: ask again,
- *              nothing is kept any more.
- * Errors       EBADF it is closed meanwhile, by whatever thread; others as co_wait_until. */
+ * Returns      events; 0 = nothing is known: some milliseconds have gone by, or @at_ns has
+ *              come, or it cannot be waited for on trust (somebody else waits there, an end
+ *              has come). Ask again, and wait by co_wait_and_keep.
+ * Errors       EBADF it was closed meanwhile, by whatever thread; others as co_wait_until. */
 int co_wait_kept(struct co_kept *kept, int64_t at_ns);
 
 /* A read has left nothing there; co_is_kept. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rows of timers. Nothing is compared here: where a timer belongs is computed
- * from its time, and it is touched once for each level that it comes down.
+ * from its time, and it is touched at most once for each level.
  */
 #include "timer_far.h"
 

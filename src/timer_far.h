@@ -11,11 +11,12 @@
  *
  * A set that keeps its timers in order compares each with others again and
  * again, from the day it comes to the day it is due; with 100 000 of them, each
- * time it is in no cache. So the set is only given those due soon. The others
- * wait in rows: one for each of the next 63 milliseconds, one for each 64 of
- * the next 4 seconds, one for each 64 times 64, and so on. When nobody is left
- * in the set, the earliest row comes down: to the set if it is a millisecond
- * wide, else to the rows of the level below.
+ * time it is in no cache. So the set is only given those that are not later than
+ * the row that came down last: those due soon. The others wait in rows: one for
+ * each of the next 63 milliseconds, one for each 64 ms of the next 4 seconds, one
+ * for each 4 seconds of the next 4 minutes, and so on. When nobody is left in the
+ * set, the earliest row comes down: to rows of lower levels, and who is due in its
+ * first millisecond to the set.
  *
  * "Millisecond" is 2^20 ns here, so that a row is found by shifting.
  *
@@ -25,7 +26,7 @@
  *  I2  The highest digit of 6 bits in which a timer's time and `begin` differ is
  *      its level, and that digit of its time is its row there. So a lower level
  *      comes earlier, and in a level a lower row.
- *  I3  A row that somebody is in has its bit in `used`. (An empty one may.)
+ *  I3  A row that somebody is in has its bit in `used`. (An empty row may have it, too.)
  *  I4  Timers of the same time are in the same row, in the order of their adding.
  */
 #ifndef CO_TIMER_FAR_H
@@ -50,7 +51,7 @@ struct co_far {
 void co_far_init(struct co_far *far);
 
 /* Put @timer, whose at_ns is set, into its row, and tell it so (is_far). Returns false:
- * it is due too soon, and belongs into the set. */
+ * it is due too soon, and belongs in the set. */
 bool co_far_put(struct co_far *far, struct co_timer *timer);
 
 /* Take out @timer, which is_far. */
