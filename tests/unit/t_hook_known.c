@@ -844,7 +844,9 @@ static void sent_ahead(void)
 		send_one("one");
 		CHECK_EQ(syscall(SYS_write, s[1], "ahead", 5), 5);
 		co_sleep_ns(100000);
+		unsigned n = reader.n;
 		CHECK_EQ(co_resume(co), 0);
+		CHECK(turns_until(n + 1) > 0); /* at once, or when the loop has heard of it */
 		CHECK_EQ(co_resume(co), 0);
 	}
 	CHECK(n_ctl <= 2 * (co_now_ns() - began) / 10000000);
