@@ -110,6 +110,10 @@ struct hook_kind hook_kind(int fd);
 bool hook_was_socket(int fd);
 void hook_note_kind(int fd, struct hook_kind kind);
 
+/* @fd, which a call has just returned; negative: it has failed. Whoever waits for that number
+ * waits for a file that is gone, and is told. */
+int hook_new_number(int fd);
+
 /* --- what a coroutine knows of the sockets that it reads: hook_known.c ----------------- */
 
 struct hook_known;

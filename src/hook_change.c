@@ -40,22 +40,23 @@ HOOKED int fclose(FILE *file)
 	return REAL(fclose)(file);
 }
 
-/* Told afterwards: it may fail, and then nothing has changed. */
-static int told(int from, int to)
+int hook_new_number(int fd)
 {
-	if (to >= 0 && to != from)
-		co_fd_closing(to);
-	return to;
+	if (fd >= 0)
+		co_fd_closing(fd);
+	return fd;
 }
 
+/* Told afterwards: it may fail, and then nothing has changed. */
 HOOKED int dup2(int from, int to)
 {
-	return told(from, REAL(dup2)(from, to));
+	int fd = REAL(dup2)(from, to);
+	return fd == from ? fd : hook_new_number(fd);
 }
 
 HOOKED int dup3(int from, int to, int flags)
 {
-	return told(from, REAL(dup3)(from, to, flags));
+	return hook_new_number(REAL(dup3)(from, to, flags)); /* it refuses from == to */
 }
 
 /* --- the user wants something else --------------------------------------------------------- */
@@ -84,16 +85,8 @@ HOOKED int fcntl(int fd, int op, ...)
 	return changed(fd, op == F_SETFL, REAL(fcntl)(fd, op, arg));
 }
 
-/* Programs that are compiled with _FILE_OFFSET_BITS=64 call this. */
-HOOKED int fcntl64(int fd, int op, ...)
-{
-	va_list args;
-
-	va_start(args, op);
-	void *arg = third(args);
-	va_end(args);
-	return changed(fd, op == F_SETFL, REAL(fcntl64)(fd, op, arg));
-}
+/* Programs that are compiled with _FILE_OFFSET_BITS=64 call this. Here it is the same. */
+HOOKED int fcntl64(int fd, int op, ...) __attribute__((alias("fcntl")));
 
 HOOKED int ioctl(int fd, unsigned long request, ...)
 {

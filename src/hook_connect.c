@@ -127,27 +127,19 @@ static int hooked_accept(int fd, struct sockaddr *addr, socklen_t *len, int flag
 	return connection;
 }
 
-/* Whoever waits for the number that a connection has got, waits for a file that is gone. */
-static int told(int connection)
-{
-	if (connection >= 0)
-		co_fd_closing(connection);
-	return connection;
-}
-
 HOOKED int accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	return told(hook_is_on() ? hooked_accept(fd, addr, len, 0) : REAL(accept)(fd, addr, len));
+	return hook_new_number(hook_is_on() ? hooked_accept(fd, addr, len, 0) : REAL(accept)(fd, addr, len));
 }
 
 HOOKED int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	return told(hook_is_on() ? hooked_accept(fd, addr, len, flags) : REAL(accept4)(fd, addr, len, flags));
+	return hook_new_number(hook_is_on() ? hooked_accept(fd, addr, len, flags) : REAL(accept4)(fd, addr, len, flags));
 }
 
 HOOKED int co_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	return told(co_may_wait() ? hooked_accept(fd, addr, len, 0) : REAL(accept)(fd, addr, len));
+	return hook_new_number(co_may_wait() ? hooked_accept(fd, addr, len, 0) : REAL(accept)(fd, addr, len));
 }
 
 /* C++ programs written for libco declare it themselves: by this name. */
