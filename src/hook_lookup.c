@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -68,6 +69,8 @@ static pthread_cond_t has_job = PTHREAD_COND_INITIALIZER;
 static struct list waiting = LIST_INIT(waiting), running = LIST_INIT(running);
 static int n_helpers, n_waiting; /* n_waiting: jobs on `waiting` */
 static int n_idle; /* helpers that sleep, or are called and have not come yet */
+static struct __res_state *resolver[HELPERS]; /* each helper's, which libc keeps for it */
+static int n_resolvers;
 static bool has_fork_handlers;
 
 /* --- jobs ------------------------------------------------------------------------------- */
@@ -126,6 +129,7 @@ no_fd:
 static void *help(void *unused)
 {
 	pthread_mutex_lock(&lock);
+	resolver[n_resolvers++] = &_res;
 	for (;;) {
 		struct list *l;
 		n_idle++;
@@ -178,6 +182,16 @@ static void after_fork_in_parent(void)
 	pthread_mutex_unlock(&lock);
 }
 
+/* The child's threads get the memory of those that it has not: with the resolver's state,
+ * and in it the socket of a lookup under way. Then both processes would read the answers
+ * from one socket, each losing the other's. Forgotten, and not closed: who knows what state
+ * it is in. */
+static void forget_resolvers(void)
+{
+	while (n_resolvers > 0)
+		memset(resolver[--n_resolvers], 0, sizeof(*resolver[0]));
+}
+
 /* The child has no helpers; and its eventfds are the parent's: each needs one of its
  * own, under the number for which its coroutine waits. I3. */
 static void after_fork_in_child(void)
@@ -185,6 +199,7 @@ static void after_fork_in_child(void)
 	pthread_mutex_init(&lock, NULL);
 	pthread_cond_init(&has_job, NULL);
 	n_helpers = n_idle = 0;
+	forget_resolvers();
 	list_splice(&waiting, &running);
 	n_waiting = 0;
 	for (struct list *l = waiting.next; l != &waiting; l = l->next, n_waiting++) {
