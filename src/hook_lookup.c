@@ -17,10 +17,10 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <resolv.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #include "attach.h"
 #include "co_poll.h"
@@ -69,8 +69,9 @@ static pthread_cond_t has_job = PTHREAD_COND_INITIALIZER;
 static struct list waiting = LIST_INIT(waiting), running = LIST_INIT(running);
 static int n_helpers, n_waiting; /* n_waiting: jobs on `waiting` */
 static int n_idle; /* helpers that sleep, or are called and have not come yet */
-static struct __res_state *resolver[HELPERS]; /* each helper's, which libc keeps for it */
-static int n_resolvers;
+static void *stacks[HELPERS]; /* the helpers': the same in a fork's child, for its own */
+static size_t stack_len;
+static _Thread_local bool is_helper;
 static bool has_fork_handlers;
 
 /* --- jobs ------------------------------------------------------------------------------- */
@@ -128,8 +129,8 @@ no_fd:
 
 static void *help(void *unused)
 {
+	is_helper = true;
 	pthread_mutex_lock(&lock);
-	resolver[n_resolvers++] = &_res;
 	for (;;) {
 		struct list *l;
 		n_idle++;
@@ -154,6 +155,28 @@ static void *help(void *unused)
 	return unused;
 }
 
+/* The next helper's stack. A thread on memory of ours begins with a resolver state that is
+ * clear. On a stack that libc has chosen it begins with the state of whoever had that before,
+ * if a fork has left him behind in the parent: and in it is the socket of his lookup. Then both
+ * processes would read the answers from one socket, each losing the other's. */
+static int set_stack(pthread_attr_t *attr)
+{
+	size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+	void **stack = &stacks[n_helpers];
+
+	if (!stack_len)
+		pthread_attr_getstacksize(attr, &stack_len); /* as libc's own would be */
+	if (!*stack) {
+		char *memory = mmap(NULL, guard + stack_len, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+		if (memory == MAP_FAILED)
+			return ENOMEM;
+		mprotect(memory, guard, PROT_NONE);
+		*stack = memory + guard;
+	}
+	return pthread_attr_setstack(attr, *stack, stack_len);
+}
+
 /* Start a helper, with all signals blocked: they are the program's. Under lock. */
 static int start_helper(void)
 {
@@ -165,7 +188,9 @@ static int start_helper(void)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	int error = pthread_create(&thread, &attr, help, NULL);
+	int error = set_stack(&attr);
+	if (!error)
+		error = pthread_create(&thread, &attr, help, NULL);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	n_helpers += !error;
@@ -182,16 +207,6 @@ static void after_fork_in_parent(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* The child's threads get the memory of those that it has not: with the resolver's state,
- * and in it the socket of a lookup under way. Then both processes would read the answers
- * from one socket, each losing the other's. Forgotten, and not closed: who knows what state
- * it is in. */
-static void forget_resolvers(void)
-{
-	while (n_resolvers > 0)
-		memset(resolver[--n_resolvers], 0, sizeof(*resolver[0]));
-}
-
 /* The child has no helpers; and its eventfds are the parent's: each needs one of its
  * own, under the number for which its coroutine waits. I3. */
 static void after_fork_in_child(void)
@@ -199,7 +214,11 @@ static void after_fork_in_child(void)
 	pthread_mutex_init(&lock, NULL);
 	pthread_cond_init(&has_job, NULL);
 	n_helpers = n_idle = 0;
-	forget_resolvers();
+	if (is_helper) { /* a module of libc's has forked: no coroutine has come along, but one stack is ours */
+		memset(stacks, 0, sizeof(stacks));
+		list_init(&waiting);
+		list_init(&running);
+	}
 	list_splice(&waiting, &running);
 	n_waiting = 0;
 	for (struct list *l = waiting.next; l != &waiting; l = l->next, n_waiting++) {

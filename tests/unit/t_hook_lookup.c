@@ -271,24 +271,39 @@ static void make_lookups_slow(void)
 	CHECK_EQ(bind(server, (struct sockaddr *)&addr, sizeof(addr)), 0);
 }
 
-/* Answer a question that is there: 127.0.0.9. */
-static bool answer(void)
+struct question {
+	unsigned char bytes[600];
+	struct sockaddr_in from;
+};
+
+/* Take a question that is there. */
+static bool take_question(struct question *q)
+{
+	socklen_t len = sizeof(q->from);
+	return recvfrom(server, q->bytes, 500, MSG_DONTWAIT, (struct sockaddr *)&q->from, &len) >= 12;
+}
+
+/* 127.0.0.9. */
+static void answer_it(struct question *q)
 {
 	static const unsigned char record[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 9 };
-	unsigned char q[600];
-	struct sockaddr_in from;
-	socklen_t len = sizeof(from);
-	ssize_t n = recvfrom(server, q, 500, MSG_DONTWAIT, (struct sockaddr *)&from, &len);
-
-	if (n < 12)
-		return false;
 	size_t at = 12;
-	while (q[at]) /* the name */
-		at += q[at] + 1u;
+
+	while (q->bytes[at]) /* the name */
+		at += q->bytes[at] + 1u;
 	at += 5; /* its end, type, class: what follows is not repeated */
-	memcpy(q + 2, (unsigned char[]){ 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0 }, 10);
-	memcpy(q + at, record, sizeof(record));
-	CHECK(sendto(server, q, at + sizeof(record), 0, (struct sockaddr *)&from, len) > 0);
+	memcpy(q->bytes + 2, (unsigned char[]){ 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0 }, 10);
+	memcpy(q->bytes + at, record, sizeof(record));
+	CHECK(sendto(server, q->bytes, at + sizeof(record), 0, (struct sockaddr *)&q->from, sizeof(q->from)) > 0);
+}
+
+static bool answer(void)
+{
+	struct question q;
+
+	if (!take_question(&q))
+		return false;
+	answer_it(&q);
 	return true;
 }
 
@@ -414,6 +429,110 @@ static void fork_meanwhile(void)
 	CHECK_EQ(status, 0);
 }
 
+static void *pass_through(void *arg)
+{
+	return arg;
+}
+
+static void *sleep_for_ever(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+/* A thread without coroutines looks a name up. */
+static void *look_up_plainly(void *arg)
+{
+	struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *list = NULL;
+
+	CHECK_EQ(getaddrinfo("slow.example", NULL, &hints, &list), 0);
+	freeaddrinfo(list);
+	return arg;
+}
+
+static struct question next_question(void)
+{
+	struct question q;
+
+	while (!take_question(&q))
+		CHECK_EQ(co_sleep_ms(1), 0);
+	return q;
+}
+
+/* The memory of another thread, which libc gives to the next one in the child, has the
+ * socket of its lookup. The child's helper must not ask by that. */
+static void *ask_in_child(void *arg)
+{
+	const struct question *parents = arg;
+	struct question q = next_question();
+
+	CHECK(q.from.sin_port != parents->from.sin_port);
+	answer_it(&q);
+	return NULL;
+}
+
+static void fork_beside_a_thread(void)
+{
+	pthread_t thread;
+	int status;
+
+#ifdef CO_TSAN
+	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
+#endif
+	make_lookups_slow();
+	CHECK(co_get_epoll_ct() != NULL); /* main may sleep */
+	CHECK_EQ(pthread_create(&thread, NULL, look_up_plainly, NULL), 0);
+	struct question q = next_question();
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		struct co *a = start(look_up_slow, NULL), *b = start(ask_in_child, &q);
+		run_loop();
+		CHECK_EQ(co_release(a), 0);
+		CHECK_EQ(co_release(b), 0);
+		_exit(0);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+	answer_it(&q);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+/* A child's thread that ends makes libc unmap the stacks of some that are not there. */
+static void end_a_thread(void)
+{
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, pass_through, NULL), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+static void fork_and_threads(void)
+{
+	enum { MANY = 12 };
+	pthread_t thread;
+	int status;
+
+#ifdef CO_TSAN
+	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
+#endif
+	make_lookups_slow();
+	CHECK_EQ(pthread_atfork(NULL, NULL, end_a_thread), 0); /* before the library's */
+	struct co *co = start(look_up_slow, NULL);
+	for (int i = 0; i < MANY; i++)
+		CHECK_EQ(pthread_create(&thread, NULL, sleep_for_ever, NULL), 0);
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	CHECK_EQ(pthread_create(&thread, NULL, answer_until_killed, NULL), 0);
+	run_loop();
+	CHECK_EQ(co_release(co), 0);
+	if (pid == 0)
+		_exit(0);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+}
+
 /* Signals that the program blocks nowhere go to its own thread, never to a helper. */
 static volatile pthread_t handled_by;
 
@@ -454,6 +573,8 @@ static const struct test_case cases[] = {
 	{ "others_run", "G14: others run while a name is looked up", others_run, 0, NULL },
 	{ "release", "coroutines can be released while their names are looked up", release, 0, NULL },
 	{ "fork", "a fork in the middle: both processes get their answers", fork_meanwhile, 0, NULL },
+	{ "fork_beside_a_thread", "and while another thread looks a name up", fork_beside_a_thread, 0, NULL },
+	{ "fork_and_threads", "and when threads end in the child before it knows", fork_and_threads, 0, NULL },
 	{ "signals", "no helper takes a signal of the program's", signals_are_the_programs, 0, NULL },
 };
 
