@@ -471,9 +471,11 @@ void co_fd_closing(int fd)
 	/* Nor in the child of a vfork: it has our memory, and descriptors of its own. */
 	if (thread_epoll->loop->env->tid != (pid_t)syscall(SYS_gettid))
 		return;
+	bool was_inside = co_go_in(thread_epoll->loop->env);
 	record->file++;
 	record->is_kept = false;
 	fire_all(thread_epoll, record, EPOLLNVAL);
+	co_come_out(thread_epoll->loop->env, was_inside);
 }
 
 int co_file_of(int fd, uint32_t *file)

@@ -432,6 +432,49 @@ static void closing(void)
 	END_WITH(c, EPOLLIN);
 }
 
+/* A handler that has interrupted co_fd_closing, and says it of another number. The two would
+ * change the same lists at once: nobody is told. */
+static int closed_by_handler;
+
+static void close_another(int sig)
+{
+	(void)sig;
+	co_fd_closing(closed_by_handler);
+}
+
+static int n_fired_in_between;
+
+static void be_interrupted(struct co_waiter *waiter, uint32_t events)
+{
+	(void)waiter, (void)events;
+	raise(SIGUSR1);
+}
+
+static void count_fired(struct co_waiter *waiter, uint32_t events)
+{
+	(void)waiter, (void)events;
+	n_fired_in_between++;
+}
+
+static void closing_in_a_handler(void)
+{
+	int p[2], q[2];
+
+	make_pipe(p);
+	make_pipe(q);
+	struct co_waiter a = { .fd = p[0], .events = EPOLLIN, .fire = be_interrupted };
+	struct co_waiter b = { .fd = q[0], .events = EPOLLIN, .fire = count_fired };
+	closed_by_handler = q[0];
+	signal(SIGUSR1, close_another);
+	CHECK_EQ(co_watch(&a), 0);
+	CHECK_EQ(co_watch(&b), 0);
+	co_fd_closing(p[0]);
+	CHECK_EQ(n_fired_in_between, 0);
+	raise(SIGUSR1); /* it has interrupted nobody but us */
+	CHECK_EQ(n_fired_in_between, 1);
+	co_epoll_check();
+}
+
 /* The number of a waiter gets another file, without a word to us. */
 static void reused(void)
 {
@@ -1330,6 +1373,7 @@ static const struct test_case cases[] = {
 	{ "release_waiting", "A07, A10: one that waits can be released and reset", release_waiting, 0, 0 },
 	{ "thread_ends", "a thread can end with waiters", thread_ends, 0, 0 },
 	{ "closing", "D03: co_fd_closing tells all who wait for the number, and nobody else", closing, 0, 0 },
+	{ "closing_in_a_handler", "D03: not in a handler that has interrupted it", closing_in_a_handler, 0, 0 },
 	{ "reused", "a number means another file: the old waiters are told, the old events dropped", reused, 0, 0 },
 	{ "reused_in_between", "an event of the old file that is on its way is dropped", reused_in_between, 0, 0 },
 	{ "closed_with_a_dup", "D04: a descriptor is closed while a dup keeps its file", closed_with_a_dup, 0, 0 },
