@@ -197,6 +197,21 @@ static bool is_set_open(const struct epoll *ep)
 	return is_open;
 }
 
+/* Let those who watch a descriptor of the library's find out whether it is there still. */
+static void ask_library(struct epoll *ep, struct record *record)
+{
+	struct list now = LIST_INIT(now);
+
+	list_splice(&now, &record->waiters);
+	for (struct list *l; (l = list_pop(&now));) {
+		struct co_waiter *waiter = container_of(l, struct co_waiter, node);
+		if (waiter->is_librarys)
+			fire(ep, waiter, EPOLLERR);
+		else
+			list_append(&record->waiters, l);
+	}
+}
+
 /* Make a new set with all that is waited for. The old one's number is somebody
  * else's by now, or nobody's. */
 static int make_set(struct epoll *ep)
@@ -213,6 +228,8 @@ static int make_set(struct epoll *ep)
 			ep->records[i]->is_registered = false;
 	for (unsigned i = 0; i < ep->n_records; i++) {
 		struct record *record = ep->records[i];
+		if (record)
+			ask_library(ep, record);
 		if (record && !list_empty(&record->waiters) && arm(ep, (int)i, record, NULL) != 0)
 			fire_all(ep, record, errno == EBADF || (int)i == fd ? EPOLLNVAL
 									    : EPOLLERR); /* they look, and find out */

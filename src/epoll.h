@@ -45,6 +45,10 @@ struct co_waiter {
 	 * there is still something to do when the coroutine's turn comes. */
 	void (*fire)(struct co_waiter *waiter, uint32_t events);
 
+	/* The descriptor is the library's own. When the set is made anew, it may be because all
+	 * descriptors were closed, and that number may be another file's: it is told EPOLLERR. */
+	bool is_librarys;
+
 	/* ours */
 	struct list node; /* on its descriptor's list */
 	uint32_t file;    /* which of the files that the number has meant: I2 */
@@ -52,7 +56,7 @@ struct co_waiter {
 			     may be the one its user means. It is told so by events 0 */
 };
 
-/* Wait with @waiter, whose first three fields are set.
+/* Wait with @waiter, whose first four fields are set.
  *
  * Errors       EBADF not an open descriptor; EPERM one that cannot be waited
  *              for: a file, a directory, always ready; EINVAL, ENOMEM, ENOSPC

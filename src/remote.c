@@ -103,7 +103,7 @@ void co_remote_drop(struct co_remote *r)
 	if (!r || --r->n_holders > 0)
 		return;
 	CO_ASSERT(!r->owner, "the owner's reference goes by co_remote_close");
-	if (r->fd >= 0)
+	if (sys_is_eventfd(r->fd))
 		sys_close(r->fd);
 	free(r);
 }
@@ -283,7 +283,7 @@ static int watch_new_fd(struct co_remote *r)
 
 	if (fd < 0)
 		return -1;
-	r->waiter = (struct co_waiter){ .fd = fd, .events = EPOLLIN, .fire = heard };
+	r->waiter = (struct co_waiter){ .fd = fd, .events = EPOLLIN, .fire = heard, .is_librarys = true };
 	r->fd = fd;
 	if (co_watch(&r->waiter) == 0)
 		return 0;
@@ -310,7 +310,7 @@ static void heard(struct co_waiter *waiter, uint32_t events)
 	uint64_t count;
 
 	if (events & (EPOLLNVAL | EPOLLERR)) {
-		repair(r, events & EPOLLNVAL);
+		repair(r, events & EPOLLNVAL || !sys_is_eventfd(r->fd));
 		return;
 	}
 	sys_read(r->fd, &count, sizeof(count)); /* first: I1 */
@@ -352,7 +352,8 @@ static void close_all(struct co_at_exit *note)
 }
 
 /* The child of a fork has its parent's eventfds, and would wake its parent by them, and
- * be woken by it. Put others in their place, under the same numbers. */
+ * be woken by it. Put others in their place, under the same numbers. (Where one was closed
+ * behind our back, the loop finds out when it makes its set.) */
 static void leave_parents_fds(struct co_at_exit *note)
 {
 	struct remotes *remotes = container_of(note, struct remotes, at_exit);
@@ -360,7 +361,7 @@ static void leave_parents_fds(struct co_at_exit *note)
 	for (struct list *l = remotes->open.next; l != &remotes->open; l = l->next) {
 		struct co_remote *r = container_of(l, struct co_remote, in_thread);
 		r->n_forks = co_n_forks;
-		if (r->posted == &closed)
+		if (r->posted == &closed || !sys_is_eventfd(r->fd))
 			continue;
 		sys_close(r->fd); /* first: there may be no number free but this */
 		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -11,6 +11,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <time.h>
@@ -56,6 +59,15 @@ static inline ssize_t sys_read(int fd, void *buf, size_t len)
 static inline ssize_t sys_write(int fd, const void *buf, size_t len)
 {
 	return syscall(SYS_write, fd, buf, len);
+}
+
+/* Is there still an eventfd under this number? Programs that become daemons close all
+ * descriptors, and the next open gets our number. Files, sockets, pipes and devices have a type,
+ * which the kernel's own kinds have not; and of these, only eventfds are written to. */
+static inline bool sys_is_eventfd(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0 && sys_write(fd, &(uint64_t){ 0 }, 8) == 8;
 }
 
 /* Which of @fds are ready now? As poll(2) with timeout 0. Even that can be

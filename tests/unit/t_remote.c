@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "co_poll.h"
 #include "epoll.h"
@@ -707,6 +709,78 @@ static void closed_all(void)
 	CHECK_EQ(co_remote_close(remote), 0);
 }
 
+/* And opens its own, by which all numbers are somebody's again. They are left alone. */
+static void open_over(int fds[2], int number)
+{
+	CHECK_EQ(close_range(3, ~0U, 0), 0);
+	do
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	while (fds[1] < number); /* they come in their order */
+	if (fds[0] != number)
+		fds[1] = fds[0], fds[0] = number;
+	CHECK_EQ(write(fds[1], "not yours", 9), 9);
+}
+
+static void check_is_alone(int fds[2])
+{
+	char buf[20];
+
+	CHECK_EQ(recv(fds[0], buf, sizeof(buf), MSG_DONTWAIT), 9);
+	CHECK_FAILS(recv(fds[1], buf, sizeof(buf), MSG_DONTWAIT), -1, EAGAIN);
+	CHECK_EQ(write(fds[1], "not yours", 9), 9);
+}
+
+static void closed_all_and_opened(void)
+{
+	int fds[2];
+
+	remote = open_one();
+	CHECK_EQ(co_remote_post(remote, note, "1"), 0);
+	open_over(fds, last_eventfd);
+	turns();
+	turns();
+	check_trace("1");
+	CHECK_EQ(co_remote_post(remote, note, "2"), 0);
+	turns();
+	check_trace("2");
+	CHECK_EQ(co_remote_close(remote), 0);
+	check_is_alone(fds);
+}
+
+/* And forks, before the loop has looked. */
+static void closed_all_and_forked(void)
+{
+	int fds[2], status;
+
+#ifdef CO_TSAN
+	check_skip("ThreadSanitizer: it does not know fibers in a child of a fork");
+#endif
+	for (int is_dropped = 0; is_dropped < 2; is_dropped++) {
+		remote = open_one();
+		CHECK_EQ(co_remote_post(remote, note, "1"), 0);
+		open_over(fds, last_eventfd);
+		pid_t pid = fork();
+		CHECK(pid >= 0);
+		if (pid == 0)
+			check_is_alone(fds);
+		if (!is_dropped) {
+			turns();
+			turns();
+			check_trace("1");
+			CHECK_EQ(co_remote_post(remote, note, "2"), 0);
+			turns();
+			check_trace("2");
+		}
+		CHECK_EQ(co_remote_close(remote), 0);
+		trace[0] = 0;
+		if (pid == 0)
+			_exit(0);
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK_EQ(status, 0);
+		check_is_alone(fds);
+	}
+}
+
 /* No other is to be had, or it cannot be watched: as if closed, but for the owner's
  * reference. And the number that is another file's by then is left alone. */
 static void no_other_fd(void)
@@ -1103,6 +1177,8 @@ static const struct test_case cases[] = {
 	{ "dropped", "the owner's reference does not go by drop", dropped_too_often, SIGABRT, "co_remote_close" },
 	{ "closed_behind", "an eventfd that was closed behind our back is replaced", closed_behind, 0, 0 },
 	{ "closed_all", "so it is when all descriptors were", closed_all, 0, 0 },
+	{ "closed_all_and_opened", "and what has its number by then is left alone", closed_all_and_opened, 0, 0 },
+	{ "closed_all_and_forked", "also by a fork, and by close", closed_all_and_forked, 0, 0 },
 	{ "no_other_fd", "if it cannot be replaced, posters are told, and promises kept", no_other_fd, 0, 0 },
 	{ "no_more_watching", "so it is if it cannot be watched any more", no_more_watching, 0, 0 },
 	{ "open_fails", "without memory or descriptors: an error, and nothing is left", open_fails, 0, 0 },
