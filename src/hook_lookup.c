@@ -32,6 +32,7 @@
 enum {
 	HELPERS = 4,
 	FIRST_LEN = 1024, /* of gethostbyname's buffer; doubled until the answer fits */
+	LOOK_NS = 500 * 1000 * 1000, /* until a waiting coroutine looks whether its eventfd is there still */
 	ALIGN = 16,
 };
 
@@ -40,7 +41,7 @@ struct job {
 	struct list node;                /* on waiting or running: I2 */
 	int n_holders;                   /* I1; under lock */
 	bool is_done;                    /* under lock */
-	int done_fd;                     /* readable when it is done */
+	int done_fd;                     /* readable when it is done; under lock */
 	void (*run)(struct job *job);    /* in the helper */
 	void (*free_result)(struct job *job); /* nobody takes the result */
 
@@ -85,7 +86,8 @@ static void let_go(struct job *job)
 		return;
 	if (job->free_result)
 		job->free_result(job);
-	sys_close(job->done_fd);
+	if (sys_is_eventfd(job->done_fd))
+		sys_close(job->done_fd);
 	free(job->name);
 	free(job->service);
 	free(job);
@@ -147,7 +149,8 @@ static void *help(void *unused)
 		pthread_mutex_lock(&lock);
 		list_remove(&job->node);
 		job->is_done = true;
-		(void)!syscall(SYS_write, job->done_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+		if (sys_is_eventfd(job->done_fd))
+			sys_write(job->done_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
 		pthread_mutex_unlock(&lock);
 		let_go(job);
 		pthread_mutex_lock(&lock);
@@ -223,7 +226,7 @@ static void after_fork_in_child(void)
 	n_waiting = 0;
 	for (struct list *l = waiting.next; l != &waiting; l = l->next, n_waiting++) {
 		struct job *job = container_of(l, struct job, node);
-		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		int fd = sys_is_eventfd(job->done_fd) ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 		if (fd >= 0) {
 			sys_dup3(fd, job->done_fd, O_CLOEXEC);
 			sys_close(fd);
@@ -261,6 +264,30 @@ static bool is_done(struct job *job)
 	return done;
 }
 
+/* The program has closed our eventfd, and its number may be another file's. */
+static int take_another_fd(struct job *job)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fd < 0)
+		return -1;
+	pthread_mutex_lock(&lock);
+	job->done_fd = fd;
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+static int wait_for(struct job *job)
+{
+	/* (With a clock that was set the time to look would come at once, again and again.) */
+	int64_t at_ns = co_get_clock() ? CO_NEVER : co_from_now_ns(LOOK_NS);
+	int waited = co_wait_until(job->done_fd, POLLIN, at_ns);
+
+	if (waited < 0 ? errno == EBADF : !sys_is_eventfd(job->done_fd))
+		return take_another_fd(job);
+	return waited;
+}
+
 /* Have @job done. Returns 0; -1: it could not be begun, or not be waited for. */
 static int do_job(struct job *job)
 {
@@ -271,7 +298,7 @@ static int do_job(struct job *job)
 		return -1;
 	co_attach(me, &job->attachment);
 	while (!is_done(job) && waited >= 0)
-		waited = co_wait_until(job->done_fd, POLLIN, CO_NEVER);
+		waited = wait_for(job);
 	co_detach(me, &job->attachment);
 	return waited < 0 ? -1 : 0;
 }

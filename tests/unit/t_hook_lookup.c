@@ -533,6 +533,46 @@ static void fork_and_threads(void)
 	CHECK_EQ(status, 0);
 }
 
+/* A number of ours that the program uses for a file of its own: the helper does not write to that,
+ * nor close it, and the lookup goes on. Heard of, or not. */
+static int find_eventfd(void)
+{
+	char name[40], text[40];
+
+	for (int fd = 3; fd < 100; fd++) {
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+		ssize_t n = readlink(name, text, sizeof(text));
+		if (n > 0 && memmem(text, (size_t)n, "eventfd", 7))
+			return fd;
+	}
+	return -1;
+}
+
+static void taken(void)
+{
+	int fds[2];
+	char buf[20];
+
+	make_lookups_slow();
+	for (int is_heard = 0; is_heard < 2; is_heard++) {
+		struct co *a = start(look_up_slow, NULL), *b = start(tick, &a);
+		int fd = find_eventfd();
+		n_ticks = 0;
+		CHECK(fd >= 0);
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		CHECK_EQ(is_heard ? dup2(fds[0], fd) : syscall(SYS_dup3, fds[0], fd, 0), fd);
+		run_loop();
+		CHECK_EQ(co_release(a), 0);
+		CHECK_EQ(co_release(b), 0);
+		CHECK(fcntl(fd, F_GETFD) >= 0);
+		CHECK_FAILS(recv(fds[1], buf, sizeof(buf), MSG_DONTWAIT), -1, EAGAIN);
+		close(fds[0]);
+		close(fds[1]);
+		close(fd);
+	}
+	CHECK_EQ(find_eventfd(), -1);
+}
+
 /* Signals that the program blocks nowhere go to its own thread, never to a helper. */
 static volatile pthread_t handled_by;
 
@@ -575,6 +615,7 @@ static const struct test_case cases[] = {
 	{ "fork", "a fork in the middle: both processes get their answers", fork_meanwhile, 0, NULL },
 	{ "fork_beside_a_thread", "and while another thread looks a name up", fork_beside_a_thread, 0, NULL },
 	{ "fork_and_threads", "and when threads end in the child before it knows", fork_and_threads, 0, NULL },
+	{ "taken", "an eventfd whose number the program takes is not missed", taken, 0, NULL },
 	{ "signals", "no helper takes a signal of the program's", signals_are_the_programs, 0, NULL },
 };
 
