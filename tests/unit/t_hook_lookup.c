@@ -436,6 +436,7 @@ static void *pass_through(void *arg)
 
 static void *sleep_for_ever(void *arg)
 {
+	++*(_Atomic int *)arg;
 	for (;;)
 		pause();
 	return arg;
@@ -511,6 +512,7 @@ static void end_a_thread(void)
 static void fork_and_threads(void)
 {
 	enum { MANY = 12 };
+	_Atomic int n_asleep = 0;
 	pthread_t thread;
 	int status;
 
@@ -521,7 +523,9 @@ static void fork_and_threads(void)
 	CHECK_EQ(pthread_atfork(NULL, NULL, end_a_thread), 0); /* before the library's */
 	struct co *co = start(look_up_slow, NULL);
 	for (int i = 0; i < MANY; i++)
-		CHECK_EQ(pthread_create(&thread, NULL, sleep_for_ever, NULL), 0);
+		CHECK_EQ(pthread_create(&thread, NULL, sleep_for_ever, &n_asleep), 0);
+	while (n_asleep < MANY) /* who begins may have a lock of a sanitizer's */
+		CHECK_EQ(co_sleep_ms(1), 0);
 	pid_t pid = fork();
 	CHECK(pid >= 0);
 	CHECK_EQ(pthread_create(&thread, NULL, answer_until_killed, NULL), 0);
