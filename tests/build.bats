@@ -139,6 +139,20 @@ $1"; do
 	[ ! -e "$POLICY_RC_D" ]
 }
 
+@test "make deps asks no questions, as root or by sudo, which drops the environment" {
+	bare_machine 'echo "frontend: $DEBIAN_FRONTEND"'
+	run -0 .ci/deps lesson
+	echo "$output"
+	[[ $output == *"frontend: noninteractive"* ]]
+	bin=$BATS_TEST_TMPDIR/bin
+	printf '#!/bin/sh\necho 1000\n' >"$bin/id"
+	printf '#!/bin/sh\nexec env -i PATH="$PATH" "$@"\n' >"$bin/sudo"
+	chmod +x "$bin/sudo"
+	run -0 .ci/deps lesson
+	echo "$output"
+	[[ $output == *"frontend: noninteractive"* ]]
+}
+
 @test "make deps leaves a machine's own policy alone, and servers that were here" {
 	bare_machine '"$POLICY_RC_D"; echo "may start: $?"'
 	printf '#!/bin/sh\nexit 7\n' >"$POLICY_RC_D"
