@@ -297,6 +297,7 @@ $(B)/viztests/%: $(B)/tests/unit/%.o $(filter-out %/main.o,$(call viz_objects,$(
 	$(Q)$(CC) $(OPT) -rdynamic $^ $(LDLIBS) $(VIZ_LIBS) -o $@
 $(B)/viztests/t_viz_symbols $(B)/viztests/t_viz_say: $(B)/asm/coctx_swap_$(ARCH).o
 $(B)/viztests/t_viz_lessons: | $(foreach n,1 2 3 10,$(call demo_of,$(n)))
+$(TESTS_VIZ:%=$(B)/tests/unit/%.o): | have-test
 viztest: $(VIZ_PROGRAMS) | $(WAIT) ## the unit tests of coviz
 	@tests/run $^
 
@@ -310,9 +311,12 @@ include lessons/mutants.mk
 
 UNIT_PROGRAMS := $(UNIT:%=$(B)/tests/%)
 
-# Before anything of the tests is built: is there all that they will need?
+# Before anything of the tests is built: is there all that they will need? (The unit tests of
+# one build want no servers and no second compiler.)
+UNIT_GOALS := unit viztest $(LESSONS:%=test%)
 have-test: FORCE | $(WAIT)
-	@.ci/deps --missing lesson debug check test || { echo "'make deps test' installs them"; exit 1; }
+	@.ci/deps --missing lesson check unit $(if $(filter-out deps $(UNIT_GOALS),$(MAKECMDGOALS)),debug test) || \
+	  { echo "'make deps $(firstword $(filter-out deps,$(MAKECMDGOALS)))' installs them"; exit 1; }
 # (lessons/check asks for the few packages that an exercise needs.)
 ifeq ($(filter programs-of-exercise%,$(MAKECMDGOALS)),)
 $(UNIT:%=$(B)/tests/unit/%.o): | have-test
@@ -382,18 +386,20 @@ lint: | $(WAIT) ## shellcheck, headers on their own as C11, C++17, C++20
 	@tests/lint
 
 figures: | $(WAIT) ## put fresh screens of coviz into the texts
-	@tests/textcheck --write-figures
+	$(call need,python3,figures)@tests/textcheck --write-figures
 
 textcheck: | $(WAIT) ## code blocks, experiments and links in the texts
-	@tests/textcheck
+	$(call need,python3,textcheck)@tests/textcheck
 
 # --- machine ------------------------------------------------------------------------
 
 # Which groups of .ci/packages are wanted, by what else is asked for.
-GROUPS := $(strip lesson debug $(if $(filter check% bench,$(MAKECMDGOALS)),check) \
-          $(if $(filter bench,$(MAKECMDGOALS)),bench) $(if $(filter test% unit lint,$(MAKECMDGOALS)),check test))
+asked     = $(filter $(1),$(MAKECMDGOALS))
+ALL_TESTS := test test-all lint textcheck figures defects mutants symptoms recordings
+GROUPS := $(strip lesson debug $(if $(call asked,check% bench $(UNIT_GOALS) $(ALL_TESTS)),check) \
+          $(if $(call asked,bench),bench) $(if $(call asked,$(UNIT_GOALS) $(ALL_TESTS)),unit) $(if $(call asked,$(ALL_TESTS)),test))
 
-deps: ## install the Debian packages that are missing; with `test` or `bench`: those for these too
+deps: ## install the Debian packages that are missing; with `check3`, `test3`, `test` or `bench`: those for these too
 	@.ci/deps $(GROUPS)
 
 doctor: ## what is missing on this machine, what it costs, what repairs it

@@ -99,8 +99,21 @@ path_without() {
 	run env PATH="$BATS_TEST_TMPDIR/bin:$PATH" make -s unit CC=gcc OPT=-O1
 	echo "$output"
 	[ "$status" -ne 0 ]
-	[[ $output == *"missing packages: libunwind-dev"*"make deps test"* ]]
+	[[ $output == *"missing packages: libunwind-dev"*"make deps unit"* ]]
 	[[ $output != *CC* ]]
+}
+
+@test "the unit tests of a lesson want no servers and no second compiler" {
+	mkdir -p "$BATS_TEST_TMPDIR/bin"
+	printf '#!/bin/sh\ncase "$*" in *postgresql* | *clang* | *perl*) exit 1 ;; esac; echo "install ok installed"\n' \
+		>"$BATS_TEST_TMPDIR/bin/dpkg-query"
+	chmod +x "$BATS_TEST_TMPDIR/bin/dpkg-query"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH run ! make -s test1 CC=gcc OPT=-O1
+	echo "$output"
+	[[ $output == *"missing packages: perl"*"make deps test1"* ]]
+	[[ $output != *postgresql* && $output != *clang* ]]
+	[ "$(make -s print-GROUPS MAKECMDGOALS='deps test1')" = 'lesson debug check unit' ]
+	[ "$(make -s print-GROUPS MAKECMDGOALS='deps test')" = 'lesson debug check unit test' ]
 }
 
 @test "make deps with nothing missing is silent" {
