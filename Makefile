@@ -114,10 +114,10 @@ lib: build/libcostep.a build/libcostep.so build/libcostep.so.0 build/costep_hook
 
 # Each compiler's library is its own; build/ has a copy of the one asked for last.
 build/libcostep.%: $(RELEASE)/libcostep.% FORCE
-	$(Q)cmp -s $< $@ || cp $< $@
+	$(Q)cmp -s $< $@ || { rm -f $@ && cp $< $@; }
 
 build/costep_hooks.o: $(RELEASE)/costep_hooks.o FORCE
-	$(Q)cmp -s $< $@ || cp $< $@
+	$(Q)cmp -s $< $@ || { rm -f $@ && cp $< $@; }
 
 # The name that programs linked with the shared one look for.
 build/libcostep.so.0: | build/libcostep.so
@@ -168,7 +168,7 @@ viz_objects = $(addprefix $(1)/,$(addsuffix .o,$(VIZ_FILES)))
 
 coviz: build/coviz ## the recorder and the viewer: build/coviz
 build/coviz: $(RELEASE)/coviz FORCE
-	$(Q)cmp -s $< $@ || cp $< $@
+	$(Q)cmp -s $< $@ || { rm -f $@ && cp $< $@; }
 define coviz_rule
 $(1)/coviz: $$(call viz_objects,$(1))
 	$$(call say,LINK,$$@)

@@ -188,7 +188,7 @@ static void a_switch(void)
 {
 	static const char *const sentences[] = {
 		"Calls coctx_swap: the return address, caller_of_swap+",
-		"rdx is read: caller_of_swap+",
+		"rdx is loaded: caller_of_swap+",
 		"rcx = 8(%rsp), an address that is only computed: S0-0x",
 		"Saved in main's context: its rbx (",
 		"Saved in main's context: its rbp (",
@@ -226,7 +226,7 @@ static void a_switch(void)
 	for (size_t i = 1; i < sizeof sentences / sizeof *sentences; i++)
 		CHECK_EQ(expect(m, t + i, sentences[i]), t + i);
 #ifndef __OPTIMIZE__
-	expect(m, t, "rdi (3) is written: other_leaf's variable n");
+	expect(m, t, "rdi (3) is stored: other_leaf's variable n");
 #endif
 	expect(m, t, ", from coctx_swap's return address (S0-0x");
 	t = expect(m, t + 30, "The switch begins: other is about to stop, and main to go on.");

@@ -54,7 +54,7 @@ static const struct help_line more_help[] = {
 	{ "rsp→ rbp→", "where the CPU's registers point" },
 	{ "(rsp) (rbp)", "where the saved ones point" },
 	{ "free", "beyond rsp: belongs to no frame" },
-	{ "▓▓░░", "share of a stack used; of a copy done" },
+	{ "▓▓░░", "stack used, most is full; copy done" },
 	{ "≠ │", "saved and live bytes differ; are equal" },
 	{ "…", "cut off, or left out" },
 	{ "◀", "the chosen line: w, W ask about it" },

@@ -134,7 +134,7 @@ static void say_store(struct sentence *s, const struct insn_mem *mem, uint64_t a
 
 	place_words(m, addr, &place);
 	if (!bytes_now(m, addr, mem->size, &new) && mem->size == 8 && m->done.from != REG_NONE) {
-		add(s, "%s (%s) is written: %s.", reg_names[m->done.from], value_words(m, reg_before(m, m->done.from), &v),
+		add(s, "%s (%s) is stored: %s.", reg_names[m->done.from], value_words(m, reg_before(m, m->done.from), &v),
 		    place.text);
 		return;
 	}
@@ -144,7 +144,7 @@ static void say_store(struct sentence *s, const struct insn_mem *mem, uint64_t a
 	}
 	value_words(m, new, &v);
 	if (m->done.kind == INSN_MOVE && m->done.from != REG_NONE)
-		add(s, "%s (%s) is written", reg_names[m->done.from], v.text);
+		add(s, "%s (%s) is stored", reg_names[m->done.from], v.text);
 	else
 		add(s, "%s is written", v.text);
 	add(s, ": %s", place.text);
@@ -162,7 +162,7 @@ static void say_load(struct sentence *s, uint64_t addr)
 	enum reg to = m->done.to;
 	struct words place, v;
 
-	add(s, "%s is read: %s, from %s.", reg_names[to], value_words(m, reg_now(m, to), &v), place_words(m, addr, &place));
+	add(s, "%s is loaded: %s, from %s.", reg_names[to], value_words(m, reg_now(m, to), &v), place_words(m, addr, &place));
 }
 
 static void say_move(struct sentence *s)
