@@ -420,6 +420,16 @@ static void output(void)
 	model_seek(m, UINT64_MAX);
 	draw(m, VIEW_OUTPUT, 40, 5);
 	CHECK_SHOWS("the end");
+
+	struct trace *trace = m->trace;
+	m->trace = NULL; /* nothing was ever printed */
+	draw(m, VIEW_OUTPUT, 40, 5);
+	CHECK_SHOWS("the program prints nothing");
+	ui.is_live = true; /* but it still runs */
+	draw(m, VIEW_OUTPUT, 40, 5);
+	CHECK_SHOWS("nothing yet");
+	ui.is_live = false;
+	m->trace = trace;
 	model_free(m);
 }
 

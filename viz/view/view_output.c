@@ -119,7 +119,7 @@ static void draw(struct model *m, struct ui *ui, struct pane p)
 	cut_lines(text, collect(all, until, text), &lines);
 	first = view_window(ui, VIEW_OUTPUT, lines.n, p.h, lines.n);
 	if (lines.n == 0)
-		view_column(p, 0, 0, p.w, ROLE_DIM, 0, n ? "nothing yet" : "the program prints nothing");
+		view_column(p, 0, 0, p.w, ROLE_DIM, 0, n || ui->is_live ? "nothing yet" : "the program prints nothing");
 	for (int y = 0; y < p.h && first + y < lines.n; y++) {
 		int i = first + y;
 		bool is_last = i == lines.n - 1;
