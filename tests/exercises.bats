@@ -344,6 +344,14 @@ check2() { # BODY [FUNCTION]
 	is_full
 }
 
+@test "on a terminal one sees which case runs; elsewhere only what became of them" {
+	solve 1 -e ''
+	run -0 script -qec 'make -s check1' /dev/null
+	[[ $output == *$'\r  case 1 of 9: '*"case 9 of 9"*"has 9 of 9 points"* ]]
+	run -0 make -s check1
+	[[ $output != *"case 1 of 9"* ]]
+}
+
 @test "diff and solution show ours" {
 	make -s exercise5 >/dev/null
 	run -0 make -s diff5
