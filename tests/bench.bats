@@ -33,7 +33,8 @@ setup() {
 	: >"$BATS_TEST_TMPDIR/targets"
 }
 
-# peer NAME MISSING FIGURE ANSWER...: one that can do FIGURE, and gives these answers.
+# peer NAME MISSING FIGURE ANSWER...: one that can do FIGURE, and gives these answers, one
+# in each of its processes.
 peer() {
 	local name=$1 missing=$2 figure=$3
 	shift 3
@@ -41,7 +42,11 @@ peer() {
 		#!/usr/bin/env bash
 		case \$1 in
 		about) printf '$name\tsomething\t$missing\n$figure\n' ;;
-		sample) for answer in $(printf '%q ' "$@"); do read -r || exit; eval "\$answer"; done ;;
+		sample)
+			answers=($(printf '%q ' "$@"))
+			echo >>\$0.asked
+			read -r && eval "\${answers[\$(wc -l <\$0.asked) - 1]}"
+			read -r || true ;; # until the end
 		esac
 	SCRIPT
 	chmod +x "$peers/peer_$name"
@@ -98,11 +103,23 @@ json() { # EXPRESSION over $d
 	peer costep '' memory.private.10000 'echo 4200'
 	peer greedy '' memory.private.10000 'echo "! no memory left"'
 	peer broken '' memory.private.10000 'exit 1'
+	peer killed '' memory.private.10000 'kill $$'
 	run -0 bench --rounds 1 --only memory --quick
 	echo "$output"
 	[[ $output == *"costep "*4200* ]]
 	[[ $output == *"greedy      no memory left"* ]]
-	[[ $output == *"broken      it gave no answer"* ]]
+	[[ $output == *"broken      it gave no answer: exit 1"* ]]
+	[[ $output == *"killed      it gave no answer: signal 15, Terminated"* ]]
+}
+
+@test "each sample is of a process of its own, and who has failed is gone" {
+	peer costep '' switch.equal 'echo $$' 'echo $$' 'echo $$; kill -0 $(cat "$BATS_TEST_TMPDIR/pid") 2>/dev/null && echo alive >&2'
+	peer broken '' switch.equal 'echo $$ >"$BATS_TEST_TMPDIR/pid"; echo one; exec sleep 50'
+	run -0 --separate-stderr bench --rounds 3 --only switch --json 1
+	echo "$output"
+	[[ $stderr != *alive* ]]
+	run -0 json 'my %n = map { $_ => 1 } @{$d->{figures}[0]{peers}[0]{samples}}; scalar keys %n' <<<"$output"
+	[ "$output" = 3 ]
 }
 
 @test "what cannot be measured is refused, with what can be" {

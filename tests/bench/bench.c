@@ -5,9 +5,11 @@
  *     bench --peers DIR --targets FILE [--only LIST] [--quick] [--rounds N] [--json FILE|1]
  *           [--svg FILE] [--built WORDS] [--list]
  *
- * For each job: start one process per peer, then round by round take a sample of each, in
- * an order drawn anew for each round. So what the machine does meanwhile meets all alike,
- * and a ratio is one of numbers that were taken within the same second or so.
+ * For each job, round by round: take a sample of each peer, in an order drawn anew for each
+ * round. So what the machine does meanwhile meets all alike, and a ratio is one of numbers
+ * that were taken within the same second or so. A sample is a process of its own: where its
+ * code, its stacks and its pages happen to lie differs from round to round, and is in the
+ * spread. (With one process for all rounds, two runs differed by far more than either said.)
  *
  * Ctrl-C ends the measuring; what there is so far is printed.
  */
@@ -165,10 +167,10 @@ static void shuffle(int *order, int n)
 	}
 }
 
-static void one_sample(struct worker *w, int job, int p, int round, const struct options *o)
+static void one_sample(int job, int p, int round, const struct options *o)
 {
 	double value[MAX_FIGURES];
-	const char *why = worker_sample(w, &contenders[p], &jobs[job], o, value);
+	const char *why = worker_sample(&contenders[p], &jobs[job], o, value);
 
 	if (is_interrupted)
 		return; /* it was interrupted too */
@@ -184,28 +186,22 @@ static void measure(int job, const struct options *o)
 {
 	const struct job *j = &jobs[job];
 	int n_rounds = j->most_rounds && j->most_rounds < o->rounds ? j->most_rounds : o->rounds;
-	struct worker w[MAX_PEERS];
 	int order[MAX_PEERS], n = 0;
 
 	if (o->is_quick && j->kind != LOOP)
 		n_rounds = 1;
-	for (int p = 0; p < n_contenders; p++) {
-		if (!contenders[p].can[job])
-			continue;
-		worker_start(&w[p], &contenders[p], j, o);
-		order[n++] = p;
-	}
+	for (int p = 0; p < n_contenders; p++)
+		if (contenders[p].can[job])
+			order[n++] = p;
 	for (int round = 0; round < n_rounds && !is_interrupted; round++) {
 		shuffle(order, n);
 		for (int i = 0; i < n && !is_interrupted; i++) {
 			if (why_not[job][order[i]][0])
 				continue; /* it will not be better */
 			say(job, n_rounds, round, order[i]);
-			one_sample(&w[order[i]], job, order[i], round, o);
+			one_sample(job, order[i], round, o);
 		}
 	}
-	for (int i = 0; i < n; i++)
-		worker_stop(&w[order[i]]);
 }
 
 /* The client, when there is one, shall not take the servers' processor. */

@@ -34,14 +34,15 @@ static int64_t time_of(const struct job *job, long n)
 	return cpu_ns() - begin;
 }
 
-/* How many for @ms. The first run makes what is needed: its time tells nothing. */
+/* How many for @ms. The first run makes what is needed: its time tells nothing; those that
+ * follow take some @ms / 2 together, and warm up what there is to warm. */
 static long calibrate(const struct job *job, int ms)
 {
 	int64_t wanted = (int64_t)ms * 1000000, took = 0;
 	long n = step(job);
 
 	run_op(job->op, n, job->arg);
-	for (; (took = time_of(job, n)) < wanted / 8; n *= 2)
+	for (; (took = time_of(job, n)) < wanted / 4; n *= 2)
 		;
 	n = (long)((double)n * (double)wanted / (double)took);
 	return n < step(job) ? step(job) : n / step(job) * step(job);
@@ -57,7 +58,7 @@ double sample_loop(const struct job *job, int ms)
 }
 
 /* Two lengths, each in a dump of its own; the difference leaves out what comes before
- * and after. 2000 more, as runner.c knows. */
+ * and after. 2000 more, as workers.c knows. */
 void count_loop(const struct job *job)
 {
 	run_op(job->op, 1000, job->arg);

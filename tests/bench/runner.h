@@ -3,7 +3,7 @@
  * runner — starts the peers' programs, asks them in turn, and says what came of it.
  *
  *   bench.c     options, rounds
- *   workers.c   the programs: one process per peer and job, pinned to a processor
+ *   workers.c   the programs: one process for each sample, pinned to a processor
  *   client.c    the other end of the echo servers
  *   results.c   samples, medians, ratios; targets.c: what they should be
  *   report.c    the table with its bars; json.c, svg.c: the same for others
@@ -45,19 +45,9 @@ extern volatile sig_atomic_t is_interrupted;
 /* Find the programs in @dir and ask them what they can do. */
 void find_contenders(const char *dir);
 
-struct worker {
-	pid_t pid;
-	int in, out; /* what it reads, and what it says */
-	char line[256];
-};
-
-/* Start @c for @job; its first sample has not been asked for. */
-void worker_start(struct worker *w, const struct contender *c, const struct job *job, const struct options *o);
-void worker_stop(struct worker *w);
-
-/* Take one sample: @value[n_figures(job)]. NULL; or why there is none. */
-const char *worker_sample(struct worker *w, const struct contender *c, const struct job *job, const struct options *o,
-			  double *value);
+/* Take one sample, in a process that ends with it: @value[n_figures(job)]. NULL; or why
+ * there is none. */
+const char *worker_sample(const struct contender *c, const struct job *job, const struct options *o, double *value);
 
 /* --- client.c ----------------------------------------------------------------------------- */
 

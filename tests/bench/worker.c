@@ -76,7 +76,7 @@ static void sample_in_child(const struct job *job, bool is_quick)
 	}
 	waitpid(pid, &status, 0);
 	if (!WIFEXITED(status)) {
-		printf("! signal %d\n", WTERMSIG(status));
+		printf("! signal %d, %s\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
 		fflush(stdout);
 	}
 }

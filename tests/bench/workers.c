@@ -18,6 +18,13 @@ enum { PATIENCE_MS = 180 * 1000 }; /* for one sample: a million sleepers of a sl
 struct contender contenders[MAX_PEERS];
 int n_contenders;
 
+struct worker {
+	pid_t pid;
+	int in, out; /* what it reads, and what it says */
+	bool is_late; /* it has not answered in time */
+	char line[256];
+};
+
 /* --- processes ---------------------------------------------------------------------------- */
 
 /* On the first processor; the client has the others. */
@@ -32,12 +39,26 @@ static void pin(void)
 	sched_setaffinity(0, sizeof(one), &one);
 }
 
-static void start(struct worker *w, char *const argv[], bool is_quiet)
+/* false: the system has not what it takes, and errno says what. */
+static bool start(struct worker *w, char *const argv[], bool is_quiet)
 {
 	int in[2], out[2];
 
-	if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || (w->pid = fork()) < 0)
-		die("cannot start %s: %s", argv[0], strerror(errno));
+	*w = (struct worker){ .pid = -1 };
+	if (pipe2(in, O_CLOEXEC) != 0)
+		return false;
+	if (pipe2(out, O_CLOEXEC) != 0) {
+		close(in[0]);
+		close(in[1]);
+		return false;
+	}
+	if ((w->pid = fork()) < 0) {
+		for (int i = 0; i < 2; i++) {
+			close(in[i]);
+			close(out[i]);
+		}
+		return false;
+	}
 	if (w->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pin();
@@ -53,14 +74,19 @@ static void start(struct worker *w, char *const argv[], bool is_quiet)
 	close(out[1]);
 	w->in = in[1];
 	w->out = out[0];
+	return true;
 }
 
-void worker_stop(struct worker *w)
+/* Returns how it has ended, as waitpid says it. */
+static int stop(struct worker *w)
 {
+	int status = 0;
+
 	close(w->in);
 	close(w->out);
-	kill(w->pid, SIGKILL);
-	waitpid(w->pid, NULL, 0);
+	kill(w->pid, SIGKILL); /* one that has ended by itself keeps its status */
+	waitpid(w->pid, &status, 0);
+	return status;
 }
 
 /* The next line, without its end; NULL: there is none. */
@@ -68,7 +94,9 @@ static char *read_line(struct worker *w)
 {
 	for (size_t n = 0; n + 1 < sizeof(w->line); n++) {
 		struct pollfd p = { .fd = w->out, .events = POLLIN };
-		if (poll(&p, 1, PATIENCE_MS) != 1 || read(w->out, &w->line[n], 1) != 1)
+		int n_ready = poll(&p, 1, PATIENCE_MS);
+		w->is_late = n_ready == 0;
+		if (n_ready != 1 || read(w->out, &w->line[n], 1) != 1)
 			return NULL;
 		if (w->line[n] == '\n') {
 			w->line[n] = '\0';
@@ -92,7 +120,8 @@ static void get_to_know(const char *path)
 	char *line;
 
 	copy(c.path, sizeof(c.path), path);
-	start(&w, (char *[]){ c.path, "about", NULL }, false);
+	if (!start(&w, (char *[]){ c.path, "about", NULL }, false))
+		die("cannot start %s: %s", path, strerror(errno));
 	if ((line = read_line(&w)) != NULL) {
 		copy(c.name, sizeof(c.name), strsep(&line, "\t"));
 		copy(c.what, sizeof(c.what), strsep(&line, "\t"));
@@ -103,7 +132,7 @@ static void get_to_know(const char *path)
 		if (job)
 			c.can[job - jobs] = true;
 	}
-	worker_stop(&w);
+	stop(&w);
 	if (!c.name[0])
 		die("%s does not say who it is", path);
 	if (n_contenders == MAX_PEERS)
@@ -138,12 +167,13 @@ void find_contenders(const char *dir)
 
 /* --- samples ------------------------------------------------------------------------------ */
 
-void worker_start(struct worker *w, const struct contender *c, const struct job *job, const struct options *o)
+static bool start_sample(struct worker *w, const struct contender *c, const struct job *job, const struct options *o)
 {
 	char ms[16];
 
 	snprintf(ms, sizeof(ms), "%d", o->ms);
-	start(w, (char *[]){ (char *)c->path, "sample", (char *)job->figures[0].name, ms, o->is_quick ? "1" : "0", NULL }, false);
+	return start(w, (char *[]){ (char *)c->path, "sample", (char *)job->figures[0].name, ms, o->is_quick ? "1" : "0", NULL },
+		     false);
 }
 
 static char *ask(struct worker *w)
@@ -151,16 +181,28 @@ static char *ask(struct worker *w)
 	return write(w->in, "s\n", 2) == 2 ? read_line(w) : NULL;
 }
 
-static const char *take_numbers(const char *line, const struct job *job, double *value)
+static const char no_answer[] = "it gave no answer";
+
+/* Why there was none, from how it has ended. */
+static const char *why_none(const struct worker *w, int status)
 {
 	static char why[96];
 
+	if (w->is_late)
+		snprintf(why, sizeof(why), "%s in %d s", no_answer, PATIENCE_MS / 1000);
+	else if (WIFSIGNALED(status))
+		snprintf(why, sizeof(why), "%s: signal %d, %s", no_answer, WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(why, sizeof(why), "%s: exit %d", no_answer, WEXITSTATUS(status));
+	return why;
+}
+
+static const char *take_numbers(const char *line, const struct job *job, double *value)
+{
 	if (!line)
-		return "it gave no answer";
-	if (line[0] == '!') {
-		copy(why, sizeof(why), line + 2);
-		return why;
-	}
+		return no_answer;
+	if (line[0] == '!')
+		return line + 2;
 	for (int i = 0, used; i < n_figures(job); i++, line += used)
 		if (sscanf(line, "%lf%n", &value[i], &used) != 1)
 			return "its answer is no number";
@@ -173,8 +215,10 @@ static const char *echo_once(struct worker *w, const struct job *job, double sec
 	int port, server;
 	char *line = ask(w);
 
-	if (!line || sscanf(line, "%d %d", &port, &server) != 2)
-		return line && line[0] == '!' ? line + 2 : "it has not begun to serve";
+	if (!line)
+		return no_answer;
+	if (sscanf(line, "%d %d", &port, &server) != 2)
+		return line[0] == '!' ? line + 2 : "it has not begun to serve";
 	*requests = client(port, (int)job->arg, seconds, server, &value[0], &value[1]);
 	kill(server, SIGKILL);
 	line = read_line(w);
@@ -229,12 +273,13 @@ static const char *sample_instructions(const struct contender *c, const struct j
 		die("no place for callgrind's output: %s", strerror(errno));
 	snprintf(out, sizeof(out), "%s/out", dir);
 	snprintf(option, sizeof(option), "--callgrind-out-file=%s", out);
-	start(&w, (char *[]){ "valgrind", "--quiet", "--tool=callgrind", option, (char *)c->path, "count",
-			      (char *)job->figures[0].name, NULL }, true);
-	while ((line = read_line(&w)) != NULL) /* until it ends */
-		if (line[0] == '!')
-			copy(why, sizeof(why), line + 2);
-	worker_stop(&w);
+	if (start(&w, (char *[]){ "valgrind", "--quiet", "--tool=callgrind", option, (char *)c->path, "count",
+				  (char *)job->figures[0].name, NULL }, true)) {
+		while ((line = read_line(&w)) != NULL) /* until it ends */
+			if (line[0] == '!')
+				copy(why, sizeof(why), line + 2);
+		stop(&w);
+	}
 	total_of(out, 1); /* making what is needed */
 	long few = total_of(out, 2), many = total_of(out, 3);
 	unlink(out);
@@ -245,12 +290,20 @@ static const char *sample_instructions(const struct contender *c, const struct j
 	return NULL;
 }
 
-const char *worker_sample(struct worker *w, const struct contender *c, const struct job *job, const struct options *o,
-			  double *value)
+const char *worker_sample(const struct contender *c, const struct job *job, const struct options *o, double *value)
 {
+	static char copied[96];
+	struct worker w;
+
 	if (job->kind == INSTRUCTIONS)
 		return sample_instructions(c, job, value);
-	if (job->kind == ECHO || job->kind == ECHO_CALLS)
-		return sample_echo(w, job, o, value);
-	return take_numbers(ask(w), job, value);
+	if (!start_sample(&w, c, job, o))
+		return strerror(errno);
+	bool is_echo = job->kind == ECHO || job->kind == ECHO_CALLS;
+	const char *why = is_echo ? sample_echo(&w, job, o, value) : take_numbers(ask(&w), job, value);
+	int status = stop(&w);
+	if (why == no_answer)
+		return why_none(&w, status);
+	copy(copied, sizeof(copied), why); /* it may point into the worker's line */
+	return why ? copied : NULL;
 }
