@@ -353,15 +353,19 @@ BENCH_LIBS_peer_pth        := libpth.a
 BENCH_LIBS_peer_pcl        := libpcl.a
 lib_dirs   := /usr/lib/$(ARCH)-linux-gnu /usr/lib
 bench_libs  = $(foreach l,$(BENCH_LIBS_$(1)),$(wildcard $(addsuffix /$(l),$(lib_dirs))))
+# libboost-dev has the headers of all of Boost, and not one of these: a peer needs both.
+no_library  = $(foreach l,$(BENCH_LIBS_$(1)),$(if $(wildcard $(addsuffix /$(l),$(lib_dirs))),,-DNO_LIBRARY))
 $(BENCH)/how: LOOKED_FOR += /usr/include/boost/context/fiber.hpp /usr/include/boost/coroutine2/coroutine.hpp \
-                            /usr/include/boost/fiber/all.hpp /usr/include/st.h /usr/include/pth.h /usr/include/pcl.h
+                            /usr/include/boost/fiber/all.hpp /usr/include/st.h /usr/include/pth.h /usr/include/pcl.h \
+                            $(foreach p,$(PEERS),$(call bench_libs,$(p)))
+$(BENCH)/tests/bench/peer_%.o: LACKS = $(firstword $(call no_library,$(basename $(notdir $@))))
 $(BENCH)/src/%: HIDDEN := -fvisibility=hidden
 # Peers' headers say <assert.h> and mean libc's; and they check less without a debug build.
 $(BENCH)/tests/bench/%: CFLAGS := $(patsubst -Isrc,-iquote src,$(CFLAGS)) -DNDEBUG
 $(BENCH)/tests/bench/%: CXXFLAGS := $(patsubst -Isrc,-iquote src,$(CXXFLAGS)) -DNDEBUG \
                                     $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
 .PRECIOUS: $(BENCH)/%.o
-$(eval $(call compile_rules,$(BENCH),-O2 $(CF_FLAG)))
+$(eval $(call compile_rules,$(BENCH),-O2 $(CF_FLAG) $$(LACKS)))
 $(eval $(call hooks_rule,$(BENCH)))
 
 $(BENCH)/peer_costep: $(addprefix $(BENCH)/,$(addsuffix .o,$(LIB_FILES))) $(BENCH)/costep_hooks.o

@@ -75,6 +75,15 @@ json() { # EXPRESSION over $d
 	[ "$output" = libabsent-dev ]
 }
 
+@test "headers without the library: the peer is missing, and nobody complains" {
+	local b=$BATS_TEST_TMPDIR/b
+	run -0 env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s BENCH="$b" lib_dirs=/nowhere "$b/peer_boost" "$b/peer_pcl"
+	echo "$output"
+	[[ $output != *warning* ]]
+	[ "$("$b/peer_boost" about)" = "boost	Boost.Context	libboost-context-dev" ]
+	[ "$("$b/peer_pcl" about)" = "pcl	PCL	libpcl1-dev" ]
+}
+
 @test "ratios are of the same round; medians decide about targets" {
 	peer costep '' switch.equal 'echo 10' 'echo 20' 'echo 30'
 	peer boost '' switch.equal 'echo 5' 'echo 40' 'echo 20' # 2, 0.5, 1.5; of medians 1

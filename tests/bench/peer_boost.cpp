@@ -8,7 +8,7 @@
  */
 #include "peer.h"
 
-#if __has_include(<boost/context/fiber.hpp>)
+#if __has_include(<boost/context/fiber.hpp>) && !defined(NO_LIBRARY)
 #include <boost/context/detail/fcontext.hpp>
 #include <boost/context/fiber.hpp>
 #include <boost/context/fixedsize_stack.hpp>
@@ -114,5 +114,6 @@ extern const struct peer peer = {
 	{ bare, bare_differ, roundtrip, round_many, create }, idle, nullptr, nullptr, nullptr,
 };
 #else
-extern const struct peer peer = { "boost", "Boost.Context", "libboost-context-dev" };
+extern const struct peer peer = { "boost", "Boost.Context", "libboost-context-dev", nullptr,
+				  {}, nullptr, nullptr, nullptr, nullptr };
 #endif

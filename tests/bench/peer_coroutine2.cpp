@@ -5,7 +5,7 @@
  */
 #include "peer.h"
 
-#if __has_include(<boost/coroutine2/coroutine.hpp>)
+#if __has_include(<boost/coroutine2/coroutine.hpp>) && !defined(NO_LIBRARY)
 #include <boost/coroutine2/coroutine.hpp>
 #include <boost/coroutine2/fixedsize_stack.hpp>
 #include <boost/coroutine2/pooled_fixedsize_stack.hpp>
@@ -76,5 +76,6 @@ extern const struct peer peer = {
 	{ nullptr, nullptr, roundtrip, round_many, create }, idle, nullptr, nullptr, nullptr,
 };
 #else
-extern const struct peer peer = { "coroutine2", "Boost.Coroutine2", "libboost-coroutine-dev" };
+extern const struct peer peer = { "coroutine2", "Boost.Coroutine2", "libboost-context-dev", nullptr,
+				  {}, nullptr, nullptr, nullptr, nullptr };
 #endif

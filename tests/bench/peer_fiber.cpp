@@ -6,7 +6,7 @@
  */
 #include "peer.h"
 
-#if __has_include(<boost/fiber/all.hpp>)
+#if __has_include(<boost/fiber/all.hpp>) && !defined(NO_LIBRARY)
 #include <boost/fiber/all.hpp>
 
 #include <chrono>
@@ -100,5 +100,6 @@ extern const struct peer peer = {
 	{ nullptr, nullptr, roundtrip, nullptr, create }, idle, nullptr, nullptr, &sched,
 };
 #else
-extern const struct peer peer = { "fiber", "Boost.Fiber", "libboost-fiber-dev" };
+extern const struct peer peer = { "fiber", "Boost.Fiber", "libboost-fiber-dev", nullptr,
+				  {}, nullptr, nullptr, nullptr, nullptr };
 #endif

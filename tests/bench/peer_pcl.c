@@ -6,7 +6,7 @@
  */
 #include "peer.h"
 
-#if __has_include(<pcl.h>)
+#if __has_include(<pcl.h>) && !defined(NO_LIBRARY)
 #include <pcl.h>
 #include <stdlib.h>
 

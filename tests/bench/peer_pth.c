@@ -7,7 +7,7 @@
  */
 #include "peer.h"
 
-#if __has_include(<pth.h>)
+#if __has_include(<pth.h>) && !defined(NO_LIBRARY)
 #include <errno.h>
 #include <pth.h>
 #include <stdlib.h>

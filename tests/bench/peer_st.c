@@ -8,7 +8,7 @@
  */
 #include "peer.h"
 
-#if __has_include(<st.h>)
+#if __has_include(<st.h>) && !defined(NO_LIBRARY)
 #include <setjmp.h>
 #include <st.h>
 #include <stdlib.h>
