@@ -340,8 +340,9 @@ defects: $(UNIT_PROGRAMS) lib | $(WAIT) ## what libco gets wrong, row by row, wi
 # --- speed --------------------------------------------------------------------------
 
 # CF=1: with -fcf-protection. A folder for each way to build, its hooks and programs too.
-CF_FLAG := -fcf-protection=$(if $(CF),full,none)
-BENCH   := $(call dir_for,bench,$(if $(CF),-cf))
+is_on    = $(filter-out 0,$(1))
+CF_FLAG := -fcf-protection=$(if $(call is_on,$(CF)),full,none)
+BENCH   := $(call dir_for,bench,$(if $(call is_on,$(CF)),-cf))
 PEERS   := $(basename $(notdir $(wildcard tests/bench/peer_*.c tests/bench/peer_*.cpp)))
 bench_objects = $(addprefix $(BENCH)/tests/bench/,$(addsuffix .o,$(1)))
 # Statically, so that a peer's calls are as direct as ours.
@@ -382,7 +383,7 @@ $(BENCH)/bench: $(call bench_objects,bench workers client results targets report
 BENCH_PROGRAMS := $(BENCH)/bench $(PEERS:%=$(BENCH)/%)
 bench: $(BENCH_PROGRAMS) | $(WAIT) ## speed, beside other libraries: QUICK=1 ONLY=switch,io JSON=1|FILE SVG=FILE ROUNDS=9 CF=1 CC=clang
 	@$(BENCH)/bench --peers $(BENCH) --targets tests/bench/targets.txt --built '$(notdir $(CC)) -O2 $(CF_FLAG)' \
-	  $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json '$(JSON)') $(if $(SVG),--svg '$(SVG)') \
+	  $(if $(call is_on,$(QUICK)),--quick) $(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json '$(JSON)') $(if $(SVG),--svg '$(SVG)') \
 	  $(if $(ROUNDS),--rounds '$(ROUNDS)')
 .PHONY: bench
 

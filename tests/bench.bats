@@ -141,6 +141,8 @@ json() { # EXPRESSION over $d
 	echo 'swich.equal <= 1' >"$BATS_TEST_TMPDIR/targets"
 	run -2 bench
 	[[ $output == *"targets:1: no target"*"swich.equal <= 1"* ]]
+	run -0 env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -n bench CF=0 QUICK=0
+	[[ $output == *-fcf-protection=none* && $output != *-fcf-protection=full* && $output != *--quick* ]]
 	rm "$peers/peer_costep"
 	run -2 bench
 	[[ $output == *"there is no peer_costep in $peers"* ]]
