@@ -143,6 +143,8 @@ json() { # EXPRESSION over $d
 	[[ $output == *"targets:1: no target"*"swich.equal <= 1"* ]]
 	run -0 env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -n bench CF=0 QUICK=0
 	[[ $output == *-fcf-protection=none* && $output != *-fcf-protection=full* && $output != *--quick* ]]
+	run -2 bench --json "$BATS_TEST_TMPDIR/no/such/file"
+	[[ $output == "bench: cannot write $BATS_TEST_TMPDIR/no/such/file"* ]] # and nothing before it
 	rm "$peers/peer_costep"
 	run -2 bench
 	[[ $output == *"there is no peer_costep in $peers"* ]]
@@ -173,4 +175,23 @@ json() { # EXPRESSION over $d
 	grep -q 'interrupted; this is what there is so far' "$BATS_TEST_TMPDIR/out"
 	grep -qE '^  costep +1 ' "$BATS_TEST_TMPDIR/out"
 	run -1 pgrep -g $pid
+}
+
+@test "told to end, it leaves no files of callgrind's behind" {
+	mkdir "$BATS_TEST_TMPDIR/bin" "$BATS_TEST_TMPDIR/tmp"
+	peer costep '' instr.switch
+	printf '#!/bin/sh\nexec sleep 60\n' >"$BATS_TEST_TMPDIR/bin/valgrind"
+	chmod +x "$BATS_TEST_TMPDIR/bin/valgrind"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH TMPDIR=$BATS_TEST_TMPDIR/tmp "$BATS_FILE_TMPDIR/bench" --peers "$peers" \
+		--targets "$BATS_TEST_TMPDIR/targets" --only instr >"$BATS_TEST_TMPDIR/out" 2>&1 &
+	local pid=$!
+	for ((i = 0; i < 300; i++)); do
+		[ -z "$(ls "$BATS_TEST_TMPDIR/tmp")" ] || break
+		sleep 0.1
+	done
+	[ -n "$(ls "$BATS_TEST_TMPDIR/tmp")" ]
+	kill -TERM $pid
+	wait $pid || status=$?
+	[ "$status" -eq 130 ]
+	[ -z "$(ls "$BATS_TEST_TMPDIR/tmp")" ]
 }

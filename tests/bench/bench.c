@@ -15,6 +15,8 @@
  */
 #include "runner.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
 #include <sched.h>
@@ -225,6 +227,15 @@ static void have_descriptors(void)
 	}
 }
 
+/* It is written at the end. Better to know now, not after ten minutes, that it cannot be. */
+static void check_writable(const char *path)
+{
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666) : -1;
+
+	if (path && (fd < 0 || close(fd) != 0))
+		die("cannot write %s: %s", path, strerror(errno));
+}
+
 static void write_file(const char *path, void (*print)(FILE *, const struct options *), const struct options *o)
 {
 	FILE *f = fopen(path, "w");
@@ -239,14 +250,18 @@ static void write_file(const char *path, void (*print)(FILE *, const struct opti
 int main(int argc, char **argv)
 {
 	struct options o = options_of(argc, argv);
+	bool is_stdout_json = o.json && strcmp(o.json, "1") == 0;
 
+	check_writable(is_stdout_json ? NULL : o.json);
+	check_writable(o.svg);
 	srand((unsigned)time(NULL));
 	signal(SIGPIPE, SIG_IGN);
 	have_descriptors();
 	clear_samples();
 	find_contenders(o.peers);
 	read_targets(o.targets);
-	sigaction(SIGINT, &(struct sigaction){ .sa_handler = interrupt }, NULL);
+	for (int i = 0, sig[] = { SIGINT, SIGTERM, SIGHUP }; i < 3; i++)
+		sigaction(sig[i], &(struct sigaction){ .sa_handler = interrupt }, NULL);
 	pin_to_the_others();
 
 	for (int j = 0; j < n_jobs && !is_interrupted; j++)
@@ -258,7 +273,6 @@ int main(int argc, char **argv)
 		fputs("bench: interrupted; this is what there is so far\n", stderr);
 
 	judge_targets();
-	bool is_stdout_json = o.json && strcmp(o.json, "1") == 0;
 	if (o.json && !is_stdout_json)
 		write_file(o.json, print_json, &o);
 	if (o.svg)

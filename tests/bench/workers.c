@@ -89,14 +89,24 @@ static int stop(struct worker *w)
 	return status;
 }
 
+/* In slices: a signal that came just before poll(2) does not end it. */
+static bool is_readable(struct worker *w)
+{
+	enum { SLICE_MS = 200 };
+	struct pollfd p = { .fd = w->out, .events = POLLIN };
+	int n_ready = 0;
+
+	for (int ms = 0; n_ready == 0 && ms < PATIENCE_MS && !is_interrupted; ms += SLICE_MS)
+		n_ready = poll(&p, 1, SLICE_MS);
+	w->is_late = n_ready == 0;
+	return n_ready == 1;
+}
+
 /* The next line, without its end; NULL: there is none. */
 static char *read_line(struct worker *w)
 {
 	for (size_t n = 0; n + 1 < sizeof(w->line); n++) {
-		struct pollfd p = { .fd = w->out, .events = POLLIN };
-		int n_ready = poll(&p, 1, PATIENCE_MS);
-		w->is_late = n_ready == 0;
-		if (n_ready != 1 || read(w->out, &w->line[n], 1) != 1)
+		if (!is_readable(w) || read(w->out, &w->line[n], 1) != 1)
 			return NULL;
 		if (w->line[n] == '\n') {
 			w->line[n] = '\0';
@@ -249,7 +259,7 @@ static const char *sample_echo(struct worker *w, const struct job *job, const st
 /* The whole sum of a dump of callgrind's; -1: there is none. */
 static long total_of(const char *out, int dump)
 {
-	char path[64], line[256];
+	char path[4300], line[256];
 	long sum = -1;
 
 	snprintf(path, sizeof(path), "%s.%d", out, dump);
@@ -264,13 +274,15 @@ static long total_of(const char *out, int dump)
 
 static const char *sample_instructions(const struct contender *c, const struct job *job, double *value)
 {
-	char dir[] = "/tmp/bench-XXXXXX", out[64], option[96], *line;
+	char dir[4096], out[4200], option[4300], *line;
+	const char *tmp = getenv("TMPDIR");
 	static char why[96];
 	struct worker w;
 
 	copy(why, sizeof(why), "callgrind gave no count ('make deps bench' installs valgrind)");
+	snprintf(dir, sizeof(dir), "%s/bench-XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(dir))
-		die("no place for callgrind's output: %s", strerror(errno));
+		return "there is no place for callgrind's output";
 	snprintf(out, sizeof(out), "%s/out", dir);
 	snprintf(option, sizeof(option), "--callgrind-out-file=%s", out);
 	if (start(&w, (char *[]){ "valgrind", "--quiet", "--tool=callgrind", option, (char *)c->path, "count",
