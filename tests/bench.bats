@@ -131,6 +131,16 @@ json() { # EXPRESSION over $d
 	[ "$output" = 3 ]
 }
 
+@test "peers stay on the processors that bench may use" {
+	local last
+	last=$(taskset -pc $BASHPID | sed 's/.*[^0-9]//')
+	peer costep '' switch.equal 'sed -n "s/^Cpus_allowed_list:\t//p" /proc/$$/status'
+	run -0 taskset -c "$last" "$BATS_FILE_TMPDIR/bench" --peers "$peers" --targets "$BATS_TEST_TMPDIR/targets" --rounds 1 \
+		--only switch.equal
+	echo "$output"
+	grep -qE "^  costep +$last( |\$)" <<<"$output"
+}
+
 @test "what cannot be measured is refused, with what can be" {
 	peer costep '' switch.equal 'echo 1'
 	run -2 bench --only switch,swich

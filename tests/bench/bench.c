@@ -206,15 +206,19 @@ static void measure(int job, const struct options *o)
 	}
 }
 
-/* The client, when there is one, shall not take the servers' processor. */
-static void pin_to_the_others(void)
+/* Of the processors that we may use, the first is the peers'; the client of their servers
+ * has the others. */
+static void share_processors(void)
 {
 	cpu_set_t all;
 
-	if (sched_getaffinity(0, sizeof(all), &all) != 0 || CPU_COUNT(&all) < 2)
+	if (sched_getaffinity(0, sizeof(all), &all) != 0)
 		return;
-	CPU_CLR(0, &all);
-	sched_setaffinity(0, sizeof(all), &all);
+	for (peers_cpu = 0; !CPU_ISSET(peers_cpu, &all); peers_cpu++)
+		;
+	CPU_CLR(peers_cpu, &all);
+	if (CPU_COUNT(&all) > 0)
+		sched_setaffinity(0, sizeof(all), &all);
 }
 
 static void have_descriptors(void)
@@ -257,12 +261,12 @@ int main(int argc, char **argv)
 	srand((unsigned)time(NULL));
 	signal(SIGPIPE, SIG_IGN);
 	have_descriptors();
+	share_processors();
 	clear_samples();
 	find_contenders(o.peers);
 	read_targets(o.targets);
 	for (int i = 0, sig[] = { SIGINT, SIGTERM, SIGHUP }; i < 3; i++)
 		sigaction(sig[i], &(struct sigaction){ .sa_handler = interrupt }, NULL);
-	pin_to_the_others();
 
 	for (int j = 0; j < n_jobs && !is_interrupted; j++)
 		if (is_wanted(&jobs[j], &o))

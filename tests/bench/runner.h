@@ -40,6 +40,7 @@ struct contender {
 
 extern struct contender contenders[MAX_PEERS]; /* OURS first */
 extern int n_contenders;
+extern int peers_cpu; /* the processor that they run on; -1: any */
 extern volatile sig_atomic_t is_interrupted;
 
 /* Find the programs in @dir and ask them what they can do. */

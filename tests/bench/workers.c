@@ -16,7 +16,7 @@
 enum { PATIENCE_MS = 180 * 1000 }; /* for one sample: a million sleepers of a slow peer */
 
 struct contender contenders[MAX_PEERS];
-int n_contenders;
+int n_contenders, peers_cpu = -1;
 
 struct worker {
 	pid_t pid;
@@ -27,15 +27,14 @@ struct worker {
 
 /* --- processes ---------------------------------------------------------------------------- */
 
-/* On the first processor; the client has the others. */
 static void pin(void)
 {
-	cpu_set_t all, one;
+	cpu_set_t one;
 
-	CPU_ZERO(&one);
-	if (sched_getaffinity(getppid(), sizeof(all), &all) != 0)
+	if (peers_cpu < 0)
 		return;
-	CPU_SET(0, &one);
+	CPU_ZERO(&one);
+	CPU_SET(peers_cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);
 }
 
