@@ -141,6 +141,17 @@ json() { # EXPRESSION over $d
 	grep -qE "^  costep +$last( |\$)" <<<"$output"
 }
 
+@test "a quick run names what it leaves out, and measures what is asked for by name" {
+	peer costep '' memory.private.100000 'echo 4100' 'echo 4200'
+	run -0 --separate-stderr bench --quick --only memory.private
+	echo "$output"
+	[[ $output == *"QUICK leaves out"*": memory.private.100000, memory.private.1000000"* ]]
+	run -0 --separate-stderr bench --quick --rounds 2 --only memory.private.100000
+	echo "$output"
+	[[ $output == *"  costep           4150 (4100 .. 4200)"* && $output != *"leaves out"* ]]
+	[[ $stderr == "1/1  memory.private.100000  costep" ]]
+}
+
 @test "what cannot be measured is refused, with what can be" {
 	peer costep '' switch.equal 'echo 1'
 	run -2 bench --only switch,swich

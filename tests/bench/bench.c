@@ -49,26 +49,37 @@ static void interrupt(int sig)
 
 /* --- what is asked for -------------------------------------------------------------------- */
 
+enum listed { NOT_LISTED, ITS_GROUP, BY_ITS_NAME };
+
 /* Is @name one of the list's words, or of the group that one of them names? */
-static bool is_listed(const char *list, const char *name)
+static enum listed is_listed(const char *list, const char *name)
 {
+	enum listed found = NOT_LISTED;
+
 	for (const char *word = list; *word;) {
 		size_t len = strcspn(word, ",");
-		if (len > 0 && strncmp(word, name, len) == 0 && (name[len] == '\0' || name[len] == '.'))
-			return true;
+		if (len > 0 && strncmp(word, name, len) == 0 && name[len] == '\0')
+			return BY_ITS_NAME;
+		if (len > 0 && strncmp(word, name, len) == 0 && name[len] == '.')
+			found = ITS_GROUP;
 		word += len + (word[len] == ',');
 	}
-	return false;
+	return found;
 }
 
+bool left_out[MAX_JOBS];
+
+/* A quick run leaves long ones out, unless they are asked for by name. */
 static bool is_wanted(const struct job *job, const struct options *o)
 {
-	if (o->is_quick && job->is_long)
-		return false;
-	for (int i = 0; i < n_figures(job); i++)
-		if (!o->only || is_listed(o->only, job->figures[i].name))
-			return true;
-	return false;
+	enum listed most = o->only ? NOT_LISTED : ITS_GROUP;
+
+	for (int i = 0; o->only && i < n_figures(job); i++) {
+		enum listed l = is_listed(o->only, job->figures[i].name);
+		most = l > most ? l : most;
+	}
+	left_out[job - jobs] = o->is_quick && job->is_long && most == ITS_GROUP;
+	return most != NOT_LISTED && !left_out[job - jobs];
 }
 
 static void list_groups(FILE *f)
@@ -95,7 +106,7 @@ static void check_only(const char *list)
 		snprintf(one, sizeof(one), "%.*s", (int)len, word);
 		for (int j = 0; j < n_jobs; j++)
 			for (int i = 0; i < n_figures(&jobs[j]); i++)
-				found += is_listed(one, jobs[j].figures[i].name);
+				found += is_listed(one, jobs[j].figures[i].name) != NOT_LISTED;
 		if (!found) {
 			fprintf(stderr, "bench: ONLY=%s: there is no \"%s\". Groups (or one figure, such as roundtrip.3): ", list, one);
 			list_groups(stderr);
@@ -138,6 +149,7 @@ static struct options options_of(int argc, char **argv)
 		die("usage: bench --peers DIR --targets FILE [--only LIST] [--quick] [--rounds N] [--json FILE|1] [--svg FILE]");
 	if (o.only)
 		check_only(o.only);
+	o.others_rounds = o.rounds ? o.rounds : o.is_quick ? 1 : 9;
 	if (!o.rounds)
 		o.rounds = o.is_quick ? 3 : 9;
 	o.ms = o.is_quick ? 15 : 80;
@@ -146,18 +158,20 @@ static struct options options_of(int argc, char **argv)
 
 /* --- measuring ---------------------------------------------------------------------------- */
 
+static int n_wanted, n_begun; /* jobs */
+
+/* In a terminal one line, written over; it must not be longer than the terminal is wide. */
 static void say(int job, int n_rounds, int round, int p)
 {
-	static bool knows, is_terminal;
+	int width = width_of(STDERR_FILENO);
+	char line[128];
 
-	if (!knows)
-		is_terminal = isatty(STDERR_FILENO);
-	knows = true;
-	if (is_terminal)
-		fprintf(stderr, "\r\033[K%d/%d  %s  round %d/%d  %s", job + 1, n_jobs, jobs[job].figures[0].name, round + 1, n_rounds,
-			contenders[p].name);
+	snprintf(line, sizeof(line), "%d/%d  %s  round %d/%d  %s", n_begun, n_wanted, jobs[job].figures[0].name, round + 1,
+		 n_rounds, contenders[p].name);
+	if (width > 0)
+		fprintf(stderr, "\r\033[K%.*s", width - 1, line);
 	else if (round == 0)
-		fprintf(stderr, "%d/%d  %s  %s\n", job + 1, n_jobs, jobs[job].figures[0].name, contenders[p].name);
+		fprintf(stderr, "%d/%d  %s  %s\n", n_begun, n_wanted, jobs[job].figures[0].name, contenders[p].name);
 }
 
 static void shuffle(int *order, int n)
@@ -187,11 +201,11 @@ static void one_sample(int job, int p, int round, const struct options *o)
 static void measure(int job, const struct options *o)
 {
 	const struct job *j = &jobs[job];
-	int n_rounds = j->most_rounds && j->most_rounds < o->rounds ? j->most_rounds : o->rounds;
+	int asked = j->kind == LOOP ? o->rounds : o->others_rounds;
+	int n_rounds = j->most_rounds && j->most_rounds < asked ? j->most_rounds : asked;
 	int order[MAX_PEERS], n = 0;
 
-	if (o->is_quick && j->kind != LOOP)
-		n_rounds = 1;
+	n_begun++;
 	for (int p = 0; p < n_contenders; p++)
 		if (contenders[p].can[job])
 			order[n++] = p;
@@ -268,8 +282,11 @@ int main(int argc, char **argv)
 	for (int i = 0, sig[] = { SIGINT, SIGTERM, SIGHUP }; i < 3; i++)
 		sigaction(sig[i], &(struct sigaction){ .sa_handler = interrupt }, NULL);
 
+	bool wanted[MAX_JOBS];
+	for (int j = 0; j < n_jobs; j++)
+		n_wanted += wanted[j] = is_wanted(&jobs[j], &o);
 	for (int j = 0; j < n_jobs && !is_interrupted; j++)
-		if (is_wanted(&jobs[j], &o))
+		if (wanted[j])
 			measure(j, &o);
 	if (isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);

@@ -4,8 +4,19 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 enum { BAR = 24, CUT = 8 }; /* bars end at CUT times ours */
+
+int width_of(int fd)
+{
+	struct winsize size = { 0 };
+
+	if (!isatty(fd))
+		return 0;
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
 
 /* Three digits that mean something. */
 static const char *number(char buf[24], double v)
@@ -80,6 +91,20 @@ static void print_targets(FILE *f)
 	fprintf(f, "%d met, %d missed, %d not measured\n", count[MET], count[MISSED], count[NOT_MEASURED]);
 }
 
+static void print_left_out(FILE *f)
+{
+	const char *before = "QUICK leaves out (ONLY=name measures them all the same): ";
+
+	for (int j = 0; j < n_jobs; j++) {
+		if (!left_out[j])
+			continue;
+		fprintf(f, "%s%s", before, jobs[j].figures[0].name);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		fputc('\n', f);
+}
+
 void print_table(FILE *f, const struct options *o)
 {
 	fprintf(f, "built with %s; medians (least .. most), then costep / peer; bars end at %d times costep\n", o->built, CUT);
@@ -92,6 +117,7 @@ void print_table(FILE *f, const struct options *o)
 				print_figure(f, j, i);
 		}
 	print_targets(f);
+	print_left_out(f);
 	for (int p = 0; p < n_contenders; p++)
 		if (contenders[p].missing[0])
 			fprintf(f, "skipped: %s (%s): %s is missing; 'make deps bench' installs it\n", contenders[p].name,

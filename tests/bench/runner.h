@@ -28,7 +28,8 @@ struct options {
 	const char *svg;     /* a file */
 	const char *built;   /* by what, in words */
 	bool is_quick;
-	int rounds, ms;
+	int rounds, others_rounds; /* of loops; of what takes longer */
+	int ms;                    /* for a sample of a loop */
 };
 
 /* --- workers.c ---------------------------------------------------------------------------- */
@@ -70,6 +71,8 @@ struct spread {
 extern double samples[MAX_JOBS][MAX_FIGURES][MAX_PEERS][MAX_ROUNDS];
 extern char why_not[MAX_JOBS][MAX_PEERS][96]; /* "": no failure */
 
+extern bool left_out[MAX_JOBS]; /* because the run is a quick one */
+
 void clear_samples(void);
 bool find_figure(const char *name, int *job, int *figure);
 int find_contender(const char *name); /* -1: none */
@@ -96,6 +99,9 @@ extern int n_targets;
 const char *verdict_name(enum verdict v);
 
 /* --- report.c, json.c, svg.c --------------------------------------------------------------- */
+
+/* Columns of the terminal @fd; 0: it is none. */
+int width_of(int fd);
 
 void print_table(FILE *f, const struct options *o);
 void print_json(FILE *f, const struct options *o);
