@@ -374,7 +374,7 @@ $(BENCH)/peer_floor: $(call bench_objects,floor_swap_$(ARCH))
 $(BENCH)/peer_%: $(call bench_objects,worker loop trace crowd talk jobs) $(BENCH)/tests/bench/peer_%.o
 	$(call need,$(CXX),bench)$(call say,LINK,$@)
 	$(Q)$(CXX) -Wl,-z,noexecstack $^ $(call bench_libs,peer_$*) $(LDLIBS) -o $@
-$(BENCH)/bench: $(call bench_objects,bench workers client results targets report json svg jobs)
+$(BENCH)/bench: $(call bench_objects,bench workers client results targets report json svg machine jobs)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $^ -lm -o $@
 

@@ -11,7 +11,7 @@ setup_file() {
 	cd "$BATS_TEST_DIRNAME/.." || return 1
 	local b=tests/bench worker=() bench=() name
 	for name in worker loop trace crowd talk jobs; do worker+=("$b/$name.c"); done
-	for name in bench workers client results targets report json svg jobs; do bench+=("$b/$name.c"); done
+	for name in bench workers client results targets report json svg machine jobs; do bench+=("$b/$name.c"); done
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s lib
 	mkdir "$BATS_FILE_TMPDIR/real"
 	local cc=("${CC:-gcc}" -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -iquote src)
@@ -99,8 +99,8 @@ json() { # EXPRESSION over $d
 	END
 	run -0 --separate-stderr bench --rounds 3 --only switch
 	echo "$output"
-	[[ $output == *"  costep             20 (10 .. 30) "* ]]
-	[[ $output == *"  boost              20 (5 .. 40) "*" x1.50 (0.50 .. 2.00) "* ]]
+	[[ $output == *"  costep           20 (10 .. 30) "* ]]
+	[[ $output == *"  boost            20 (5 .. 40) "*" x1.50 (0.50 .. 2.00) "* ]]
 	# shellcheck disable=SC2154
 	[ "$(grep -cE '^  (met|missed)' <<<"$output")" -eq 7 ]
 	[ "$(grep -oE '^  (met|missed)' <<<"$output" | tr -d ' \n')" = metmissedmissedmetmissedmetmet ]
@@ -116,9 +116,9 @@ json() { # EXPRESSION over $d
 	run -0 bench --rounds 1 --only memory --quick
 	echo "$output"
 	[[ $output == *"costep "*4200* ]]
-	[[ $output == *"greedy      no memory left"* ]]
-	[[ $output == *"broken      it gave no answer: exit 1"* ]]
-	[[ $output == *"killed      it gave no answer: signal 15, Terminated"* ]]
+	[[ $output == *"greedy     no memory left"* ]]
+	[[ $output == *"broken     it gave no answer: exit 1"* ]]
+	[[ $output == *"killed     it gave no answer: signal 15, Terminated"* ]]
 }
 
 @test "each sample is of a process of its own, and who has failed is gone" {
@@ -141,6 +141,19 @@ json() { # EXPRESSION over $d
 	grep -qE "^  costep +$last( |\$)" <<<"$output"
 }
 
+@test "a table fits its terminal, says who is who, and no range of a single sample" {
+	peer costep '' switch.equal 'echo 10'
+	peer boost '' switch.equal 'echo 0.0123'
+	peer st '' switch.equal 'echo 400'
+	run -0 script -qec "stty cols 80; $BATS_FILE_TMPDIR/bench --peers '$peers' --targets '$BATS_TEST_TMPDIR/targets' \
+		--rounds 1 --only switch.equal 2>/dev/null" /dev/null
+	echo "$output"
+	[ "$(tr -d '\r' <<<"$output" | grep -v '^on ' | wc -L)" -le 80 ]
+	grep -qE '^  st +something' <<<"$output"
+	grep -qE '^  boost +0.012 +x813.01 *.?$' <<<"$output"
+	grep -qE '^  st +400 +x0.03 +#+>>.?$' <<<"$output"
+}
+
 @test "a quick run names what it leaves out, and measures what is asked for by name" {
 	peer costep '' memory.private.100000 'echo 4100' 'echo 4200'
 	run -0 --separate-stderr bench --quick --only memory.private
@@ -148,7 +161,7 @@ json() { # EXPRESSION over $d
 	[[ $output == *"QUICK leaves out"*": memory.private.100000, memory.private.1000000"* ]]
 	run -0 --separate-stderr bench --quick --rounds 2 --only memory.private.100000
 	echo "$output"
-	[[ $output == *"  costep           4150 (4100 .. 4200)"* && $output != *"leaves out"* ]]
+	[[ $output == *"  costep         4150 (4100 .. 4200)"* && $output != *"leaves out"* ]]
 	[[ $stderr == "1/1  memory.private.100000  costep" ]]
 }
 

@@ -230,6 +230,7 @@ static void share_processors(void)
 		return;
 	for (peers_cpu = 0; !CPU_ISSET(peers_cpu, &all); peers_cpu++)
 		;
+	n_processors = CPU_COUNT(&all);
 	CPU_CLR(peers_cpu, &all);
 	if (CPU_COUNT(&all) > 0)
 		sched_setaffinity(0, sizeof(all), &all);

@@ -7,7 +7,18 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BAR = 24, CUT = 8 }; /* bars end at CUT times ours */
+enum { COLUMNS = 62, MOST_BAR = 32, CUT = 4 }; /* bars are behind COLUMNS, and end at CUT times ours */
+
+static int bar_len; /* of the longest */
+
+/* As long as the terminal leaves room for, and ">>". */
+static void choose_bar_len(FILE *f)
+{
+	int width = width_of(fileno(f));
+
+	bar_len = width ? width - COLUMNS - 3 : 24;
+	bar_len = bar_len > MOST_BAR ? MOST_BAR : bar_len < 0 ? 0 : bar_len;
+}
 
 int width_of(int fd)
 {
@@ -22,7 +33,7 @@ int width_of(int fd)
 static const char *number(char buf[24], double v)
 {
 	double a = fabs(v);
-	snprintf(buf, 24, a >= 100 || a == floor(a) ? "%.0f" : a >= 10 ? "%.1f" : "%.2f", v);
+	snprintf(buf, 24, a >= 100 || a == floor(a) ? "%.0f" : a >= 10 ? "%.1f" : a >= 0.1 ? "%.2f" : "%.2g", v);
 	return buf;
 }
 
@@ -38,32 +49,36 @@ static double longest(int job, int figure)
 	return ours > 0 && most > CUT * ours ? CUT * ours : most;
 }
 
-static void print_bar(FILE *f, double v, double most)
+static const char *bar(char buf[MOST_BAR + 3], double v, double most)
 {
-	int len = most > 0 && v > 0 ? (int)(v / most * BAR + 0.5) : 0;
+	int len = most > 0 && v > 0 ? (int)(v / most * bar_len + 0.5) : 0;
 
-	for (int i = 0; i < BAR && i < len; i++)
-		putc('#', f);
-	if (len > BAR)
-		fputs(">>", f);
+	snprintf(buf, MOST_BAR + 3, "%.*s%s", len > bar_len ? bar_len : len, "################################",
+		 len > bar_len && bar_len > 0 ? ">>" : "");
+	return buf;
 }
 
 static void print_line(FILE *f, int job, int figure, int p, double most)
 {
 	struct spread s = spread_of(job, figure, p), ratio = ratio_to(job, figure, p);
-	char median[24], least[24], highest[24], range[64], against[64] = "";
+	char median[24], least[24], highest[24], range[64] = "", against[64] = "", bars[MOST_BAR + 3], line[256];
 
 	if (s.n == 0) {
 		if (why_not[job][p][0] && figure == 0)
-			fprintf(f, "  %-11s %s\n", contenders[p].name, why_not[job][p]);
+			fprintf(f, "  %-10s %s\n", contenders[p].name, why_not[job][p]);
 		return;
 	}
-	snprintf(range, sizeof(range), "(%s .. %s)", number(least, s.least), number(highest, s.most));
-	if (p != OURS && ratio.n > 0)
+	if (s.n > 1)
+		snprintf(range, sizeof(range), "(%s .. %s)", number(least, s.least), number(highest, s.most));
+	if (p != OURS && ratio.n > 1)
 		snprintf(against, sizeof(against), "x%.2f (%.2f .. %.2f)", ratio.median, ratio.least, ratio.most);
-	fprintf(f, "  %-11s %9s %-20s %-24s ", contenders[p].name, number(median, s.median), s.n > 1 ? range : "", against);
-	print_bar(f, s.median, most);
-	putc('\n', f);
+	else if (p != OURS && ratio.n == 1)
+		snprintf(against, sizeof(against), "x%.2f", ratio.median);
+	int len = snprintf(line, sizeof(line), "  %-10s %8s %-17s %-21s %s", contenders[p].name, number(median, s.median), range,
+			   against, bar(bars, s.median, most));
+	while (len > 0 && line[len - 1] == ' ')
+		len--;
+	fprintf(f, "%.*s\n", len, line);
 }
 
 static void print_figure(FILE *f, int job, int figure)
@@ -83,10 +98,9 @@ static void print_targets(FILE *f)
 
 	fputs("\ntargets (medians; x: ours / theirs, +: ours - theirs)\n", f);
 	for (int i = 0; i < n_targets; i++) {
-		char value[24];
 		count[targets[i].verdict]++;
-		if (targets[i].verdict != NOT_MEASURED)
-			fprintf(f, "  %-7s %-40s %s\n", verdict_name(targets[i].verdict), targets[i].text, number(value, targets[i].value));
+		if (targets[i].verdict != NOT_MEASURED) /* a digit more: 1.904 is more than 1.9 */
+			fprintf(f, "  %-7s %-46s %.4g\n", verdict_name(targets[i].verdict), targets[i].text, targets[i].value);
 	}
 	fprintf(f, "%d met, %d missed, %d not measured\n", count[MET], count[MISSED], count[NOT_MEASURED]);
 }
@@ -105,9 +119,24 @@ static void print_left_out(FILE *f)
 		fputc('\n', f);
 }
 
+/* Who is who, and how a line is read. */
+static void print_head(FILE *f, const struct options *o)
+{
+	fprintf(f, "built with %s\non %s\n", o->built, machine());
+	if (n_processors == 1)
+		fputs("one processor may be used: an echo server shares it with its client\n", f);
+	putc('\n', f);
+	for (int p = 0; p < n_contenders; p++)
+		if (!contenders[p].missing[0])
+			fprintf(f, "  %-10s %s\n", contenders[p].name, contenders[p].what);
+	fprintf(f, "\nA line: who, the median of the rounds (least .. most); x: costep divided by it,\n"
+		   "round by round, its median (least .. most). Bars end (>>) at %d times costep.\n", CUT);
+}
+
 void print_table(FILE *f, const struct options *o)
 {
-	fprintf(f, "built with %s; medians (least .. most), then costep / peer; bars end at %d times costep\n", o->built, CUT);
+	choose_bar_len(f);
+	print_head(f, o);
 	for (int j = 0; j < n_jobs; j++)
 		for (int i = 0; i < n_figures(&jobs[j]); i++) {
 			bool has_failed = false;

@@ -6,6 +6,7 @@
  *   workers.c   the programs: one process for each sample, pinned to a processor
  *   client.c    the other end of the echo servers
  *   results.c   samples, medians, ratios; targets.c: what they should be
+ *   machine.c   where all this is measured
  *   report.c    the table with its bars; json.c, svg.c: the same for others
  */
 #ifndef BENCH_RUNNER_H
@@ -41,7 +42,8 @@ struct contender {
 
 extern struct contender contenders[MAX_PEERS]; /* OURS first */
 extern int n_contenders;
-extern int peers_cpu; /* the processor that they run on; -1: any */
+extern int peers_cpu;    /* the processor that they run on; -1: any */
+extern int n_processors; /* that we may use; 0: not known */
 extern volatile sig_atomic_t is_interrupted;
 
 /* Find the programs in @dir and ask them what they can do. */
@@ -97,6 +99,9 @@ void judge_targets(void);
 extern struct target targets[64];
 extern int n_targets;
 const char *verdict_name(enum verdict v);
+
+/* In words: processor, how many, system. */
+const char *machine(void);
 
 /* --- report.c, json.c, svg.c --------------------------------------------------------------- */
 

@@ -16,7 +16,7 @@
 enum { PATIENCE_MS = 180 * 1000 }; /* for one sample: a million sleepers of a slow peer */
 
 struct contender contenders[MAX_PEERS];
-int n_contenders, peers_cpu = -1;
+int n_contenders, n_processors, peers_cpu = -1;
 
 struct worker {
 	pid_t pid;
