@@ -131,6 +131,16 @@ json() { # EXPRESSION over $d
 	[ "$output" = 3 ]
 }
 
+@test "rounds take the ways in turn in which a peer is linked" {
+	peer costep '' switch.equal 'echo 1' 'echo 1' 'echo 1' 'echo 1'
+	sed 's/echo\\ 1/echo\\ 2/g' "$peers/peer_costep" >"$peers/peer_costep.1"
+	chmod +x "$peers/peer_costep.1"
+	run -0 --separate-stderr bench --rounds 4 --only switch --json 1
+	echo "$output"
+	run -0 json 'join " ", @{$d->{figures}[0]{peers}[0]{samples}}' <<<"$output"
+	[ "$output" = "1 2 1 1" ]
+}
+
 @test "peers stay on the processors that bench may use" {
 	local last
 	last=$(taskset -pc $BASHPID | sed 's/.*[^0-9]//')

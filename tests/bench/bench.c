@@ -10,6 +10,7 @@
  * that were taken within the same second or so. A sample is a process of its own: where its
  * code, its stacks and its pages happen to lie differs from round to round, and is in the
  * spread. (With one process for all rounds, two runs differed by far more than either said.)
+ * For the code's sake each peer is linked in several ways (the Makefile), which take turns.
  *
  * Ctrl-C ends the measuring; what there is so far is printed.
  */
@@ -186,7 +187,7 @@ static void shuffle(int *order, int n)
 static void one_sample(int job, int p, int round, const struct options *o)
 {
 	double value[MAX_FIGURES];
-	const char *why = worker_sample(&contenders[p], &jobs[job], o, value);
+	const char *why = worker_sample(&contenders[p], &jobs[job], round, o, value);
 
 	if (is_interrupted)
 		return; /* it was interrupted too */

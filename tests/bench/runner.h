@@ -51,7 +51,7 @@ void find_contenders(const char *dir);
 
 /* Take one sample, in a process that ends with it: @value[n_figures(job)]. NULL; or why
  * there is none. */
-const char *worker_sample(const struct contender *c, const struct job *job, const struct options *o, double *value);
+const char *worker_sample(const struct contender *c, const struct job *job, int round, const struct options *o, double *value);
 
 /* --- client.c ----------------------------------------------------------------------------- */
 

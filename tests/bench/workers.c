@@ -176,12 +176,23 @@ void find_contenders(const char *dir)
 
 /* --- samples ------------------------------------------------------------------------------ */
 
-static bool start_sample(struct worker *w, const struct contender *c, const struct job *job, const struct options *o)
+/* Of the ways in which it is linked, this round's; there may be only one. */
+static void program_of(char *path, size_t len, const struct contender *c, int round)
 {
-	char ms[16];
+	enum { WAYS = 4 };
+
+	snprintf(path, len, "%s.%d", c->path, round % WAYS);
+	if (access(path, X_OK) != 0)
+		copy(path, len, c->path);
+}
+
+static bool start_sample(struct worker *w, const struct contender *c, const struct job *job, int round, const struct options *o)
+{
+	char ms[16], path[sizeof(c->path) + 16];
 
 	snprintf(ms, sizeof(ms), "%d", o->ms);
-	return start(w, (char *[]){ (char *)c->path, "sample", (char *)job->figures[0].name, ms, o->is_quick ? "1" : "0", NULL },
+	program_of(path, sizeof(path), c, round);
+	return start(w, (char *[]){ path, "sample", (char *)job->figures[0].name, ms, o->is_quick ? "1" : "0", NULL },
 		     false);
 }
 
@@ -301,14 +312,14 @@ static const char *sample_instructions(const struct contender *c, const struct j
 	return NULL;
 }
 
-const char *worker_sample(const struct contender *c, const struct job *job, const struct options *o, double *value)
+const char *worker_sample(const struct contender *c, const struct job *job, int round, const struct options *o, double *value)
 {
 	static char copied[96];
 	struct worker w;
 
 	if (job->kind == INSTRUCTIONS)
 		return sample_instructions(c, job, value);
-	if (!start_sample(&w, c, job, o))
+	if (!start_sample(&w, c, job, round, o))
 		return strerror(errno);
 	bool is_echo = job->kind == ECHO || job->kind == ECHO_CALLS;
 	const char *why = is_echo ? sample_echo(&w, job, o, value) : take_numbers(ask(&w), job, value);
