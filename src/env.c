@@ -38,6 +38,7 @@ unsigned co_n_forks;
 
 static pthread_key_t exit_key; /* its destructor runs when a thread ends */
 static bool has_exit_key;      /* guarded by envs_lock */
+static bool watches_forks;
 
 /* A thread can end inside a coroutine (pthread_exit). By now that has unwound
  * the whole chain of resumers, and we stand on the thread's own stack: make
@@ -110,6 +111,14 @@ static void forget_other_threads(void)
 	}
 }
 
+/* When the program is loaded, before it can register fork handlers of its own: these come after ours
+ * in the child, and may wait there. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+	if (!watches_forks)
+		watches_forks = pthread_atfork(NULL, NULL, forget_other_threads) == 0;
+}
+
 /* Not by pthread_once: what fails now may succeed at the next attempt. */
 static int make_exit_key(void)
 {
@@ -117,9 +126,8 @@ static int make_exit_key(void)
 
 	pthread_mutex_lock(&envs_lock);
 	if (!has_exit_key) {
-		error = pthread_key_create(&exit_key, env_free);
-		if (!error && (error = pthread_atfork(NULL, NULL, forget_other_threads)) != 0)
-			pthread_key_delete(exit_key);
+		watch_forks(); /* if it has failed before */
+		error = watches_forks ? pthread_key_create(&exit_key, env_free) : ENOMEM;
 		has_exit_key = !error;
 	}
 	pthread_mutex_unlock(&envs_lock);

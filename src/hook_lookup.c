@@ -73,7 +73,6 @@ static int n_idle; /* helpers that sleep, or are called and have not come yet */
 static void *stacks[HELPERS]; /* the helpers': the same in a fork's child, for its own */
 static size_t stack_len;
 static _Thread_local bool is_helper;
-static bool has_fork_handlers;
 
 /* --- jobs ------------------------------------------------------------------------------- */
 
@@ -236,13 +235,18 @@ static void after_fork_in_child(void)
 		start_helper();
 }
 
+/* When the program is loaded: its own fork handlers, registered later, may look names up. They
+ * run before ours have locked, and after ours have unlocked. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
 static int submit(struct job *job)
 {
 	int error = 0;
 
 	pthread_mutex_lock(&lock);
-	if (!has_fork_handlers)
-		has_fork_handlers = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 	if (n_waiting >= n_idle && n_helpers < HELPERS)
 		error = start_helper();
 	if (n_helpers > 0) {

@@ -500,13 +500,23 @@ static void fork_beside_a_thread(void)
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
-/* A child's thread that ends makes libc unmap the stacks of some that are not there. */
+/* A child's thread that ends makes libc unmap the stacks of some that are not there. In a fork
+ * handler that comes before all others. */
+static bool ends_a_thread;
+
 static void end_a_thread(void)
 {
 	pthread_t thread;
 
+	if (!ends_a_thread)
+		return;
 	CHECK_EQ(pthread_create(&thread, NULL, pass_through, NULL), 0);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+__attribute__((constructor(101))) static void watch_forks_first(void)
+{
+	CHECK_EQ(pthread_atfork(NULL, NULL, end_a_thread), 0);
 }
 
 static void fork_and_threads(void)
@@ -520,7 +530,7 @@ static void fork_and_threads(void)
 	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
 #endif
 	make_lookups_slow();
-	CHECK_EQ(pthread_atfork(NULL, NULL, end_a_thread), 0); /* before the library's */
+	ends_a_thread = true;
 	struct co *co = start(look_up_slow, NULL);
 	for (int i = 0; i < MANY; i++)
 		CHECK_EQ(pthread_create(&thread, NULL, sleep_for_ever, &n_asleep), 0);
@@ -535,6 +545,41 @@ static void fork_and_threads(void)
 		_exit(0);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(status, 0);
+}
+
+/* The program's fork handlers may look names up, in the child and before it. */
+static void *answer_each(void *arg)
+{
+	for (;;) {
+		answer();
+		CHECK_EQ(co_sleep_ms(1), 0);
+	}
+	return arg;
+}
+
+static void look_up_in_fork(void)
+{
+	look_up_slow(NULL);
+}
+
+static void fork_handlers(void)
+{
+	int status;
+
+#ifdef CO_TSAN
+	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
+#endif
+	make_lookups_slow();
+	CHECK_EQ(pthread_atfork(look_up_in_fork, look_up_in_fork, look_up_in_fork), 0);
+	struct co *co = start(answer_each, NULL);
+	look_up_slow(NULL); /* there is a helper */
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0)
+		_exit(0);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+	CHECK_EQ(co_release(co), 0);
 }
 
 /* A number of ours that the program uses for a file of its own: the helper does not write to that,
@@ -619,6 +664,7 @@ static const struct test_case cases[] = {
 	{ "fork", "a fork in the middle: both processes get their answers", fork_meanwhile, 0, NULL },
 	{ "fork_beside_a_thread", "and while another thread looks a name up", fork_beside_a_thread, 0, NULL },
 	{ "fork_and_threads", "and when threads end in the child before it knows", fork_and_threads, 0, NULL },
+	{ "fork_handlers", "fork handlers of the program's may look names up", fork_handlers, 0, NULL },
 	{ "taken", "an eventfd whose number the program takes is not missed", taken, 0, NULL },
 	{ "signals", "no helper takes a signal of the program's", signals_are_the_programs, 0, NULL },
 };

@@ -1572,6 +1572,30 @@ static void forked_in_coroutine(void)
 		_exit(0);
 }
 
+/* A fork handler of the program's waits. What comes in the child meanwhile, is the parent's to
+ * hear of, too. */
+static int fork_pair[2];
+
+static void wait_in_fork(void)
+{
+	put(fork_pair[1]);
+	CHECK_EQ(co_poll(NULL, NULL, 0, 20), 0);
+}
+
+static void forked_with_handler(void)
+{
+	skip_forks_of_coroutines();
+	CHECK_EQ(pthread_atfork(NULL, NULL, wait_in_fork), 0);
+	make_pair(fork_pair, SOCK_STREAM);
+	struct polling *w = poll_one(fork_pair[0], POLLIN, -1);
+	check_waits(w);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	join_child(pid);
+	end_poll(w, POLLIN);
+}
+
 static void set_closed(void)
 {
 	int p[2];
@@ -1844,6 +1868,7 @@ static const struct test_case cases[] = {
 	{ "thread_ends", "A07: a thread ends while its coroutines wait, or are just woken", thread_ends, 0, 0 },
 	{ "forked", "D20: the child's polls leave the parent's alone, and its own go on", forked, 0, 0 },
 	{ "forked_in_coroutine", "D20: a coroutine forks while main waits", forked_in_coroutine, 0, 0 },
+	{ "forked_with_handler", "D20: nor does a child whose fork handler waits", forked_with_handler, 0, 0 },
 	{ "set_closed", "D19: everything is closed behind our back", set_closed, 0, 0 },
 	{ "looking_starves_nobody", "D14: who looks again and again lets the others run", looking_starves_nobody, 0, 0 },
 	{ "ping_pong_starves_nobody", "D15: two that wake each other let others poll and sleep", ping_pong_starves_nobody, 0, 0 },
