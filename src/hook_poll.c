@@ -3,8 +3,9 @@
  * poll, ppoll, select, pselect.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/select.h>
 #include <sys/time.h>
@@ -187,20 +188,30 @@ static int wait_for_sets(struct sets *s, int n, int64_t at_ns, const sigset_t *m
 	return ready;
 }
 
-/* The kernel looks at no more than the process's table of descriptors has room for,
- * and programs say select(getdtablesize(), ...) with an fd_set of FD_SETSIZE. */
+/* Has the process's table of descriptors room for @fd? The real select looks at no more, and
+ * of what it looks at, it refuses what is not open. (/proc may not be there.) */
+static bool has_room_for(int fd)
+{
+	size_t len = (size_t)fd / 64 * 8 + 8;
+	char *set = hook_alloc(len);
+
+	if (!set)
+		return true; /* the sets will not fit either */
+	memset(set, 0, len);
+	set[fd / 8] = (char)(1 << fd % 8);
+	int ready = REAL(select)(fd + 1, NULL, NULL, (fd_set *)set, &(struct timeval){ 0 });
+	hook_free(set);
+	return ready < 0 || fcntl(fd, F_GETFD) >= 0;
+}
+
+/* The kernel looks at no more than that table has room for, a power of two, and programs say
+ * select(getdtablesize(), ...) with an fd_set of FD_SETSIZE. */
 static int at_most_table(int n)
 {
-	char line[80];
-	int room = n;
+	int room = FD_SETSIZE;
 
-	if (n <= FD_SETSIZE)
-		return n;
-	FILE *f = fopen("/proc/self/status", "re");
-	while (f && fgets(line, sizeof(line), f) && sscanf(line, "FDSize: %d", &room) != 1)
-		;
-	if (f)
-		fclose(f);
+	while (room < n && has_room_for(room))
+		room = room <= INT_MAX / 2 ? room * 2 : INT_MAX;
 	return room < n ? room : n;
 }
 

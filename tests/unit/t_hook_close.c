@@ -2,6 +2,7 @@
 /* Hooked calls whose descriptor, clock or set is not what it was. */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -157,6 +158,32 @@ static void select_beyond_its_set(void)
 	CHECK_EQ(co_status(co), CO_DONE);
 	CHECK_EQ(strcmp(sets.behind, "written meanwhile"), 0);
 	CHECK_EQ(sets.behind[18], 7);
+}
+
+/* And there may be no way to ask /proc: it is not there, or there is no descriptor to open it by. */
+static void select_beyond_its_set_alone(void)
+{
+	struct pollfd fd = { .events = POLLIN };
+	struct rlimit limit, before;
+
+	if (table_len() > FD_SETSIZE)
+		check_skip("the kernel itself would look behind the set, with a table of %d", table_len());
+	CHECK_EQ(pipe(a), 0);
+	fd.fd = a[0];
+	CHECK_EQ(co_poll(NULL, &fd, 1, 1), 0); /* there is an epoll set */
+	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	limit.rlim_cur = (rlim_t)dup(0);
+	close((int)limit.rlim_cur);
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	CHECK_FAILS(dup(0), -1, EMFILE);
+	memset(sets.behind, 7, sizeof(sets.behind)); /* of these, none is open */
+	struct co *co = start(selects, NULL);
+	CHECK_EQ(co_status(co), CO_WAITING);
+	CHECK_EQ(write(a[1], "x", 1), 1);
+	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
+	CHECK_EQ(co_status(co), CO_DONE);
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 /* --- calls that nothing wakes: they sleep, and try again --------------------------------- */
@@ -348,6 +375,32 @@ static void late_but_in_time(void)
 		CHECK_EQ(co_release(co[i]), 0);
 }
 
+/* A thread that is to be cancelled, and calls connect. */
+static void *cancelled_connect(void *arg)
+{
+	struct sockaddr_un *to = arg;
+
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	connect(-1, NULL, 0); /* the first asks the dynamic linker */
+	CHECK_EQ(pthread_cancel(pthread_self()), 0);
+	connect(sock, (struct sockaddr *)to, address_len);
+	return arg;
+}
+
+static void cancelled_while_connecting(void)
+{
+	pthread_t thread;
+	void *result;
+
+	other = bound(SOCK_STREAM);
+	CHECK_EQ(listen(other, 1), 0);
+	sock = socket(AF_UNIX, SOCK_STREAM, 0);
+	CHECK_EQ(pthread_create(&thread, NULL, cancelled_connect, &address), 0);
+	CHECK_EQ(pthread_join(thread, &result), 0);
+	CHECK(result == PTHREAD_CANCELED);
+	CHECK_EQ(fcntl(sock, F_GETFL), O_RDWR);
+}
+
 static void *bad_pointers(void *arg)
 {
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, a), 0);
@@ -378,6 +431,8 @@ static const struct test_case cases[] = {
 	{ "late_but_in_time", "what came in time is received, though the thread was busy", late_but_in_time, 0, 0 },
 	{ "centuries", "G02: a limit of centuries does not wrap", centuries, 0, 0 },
 	{ "select_beyond_its_set", "select touches no more than the kernel does", select_beyond_its_set, 0, 0 },
+	{ "select_beyond_its_set_alone", "also without /proc", select_beyond_its_set_alone, 0, 0 },
+	{ "cancelled_while_connecting", "a thread that is cancelled in connect leaves the socket's flags", cancelled_while_connecting, 0, 0 },
 	{ "no_pointers", "NULL and lists that are too long are errors, as in libc", no_pointers, 0, 0 },
 };
 
