@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -22,14 +23,19 @@ enum {
 	BACKLOG_NS = 1000 * 1000, /* until another try, when the listener's queue is full */
 };
 
-/* The flags are asked for each time: while the call waits, somebody may change them. */
+/* The flags are asked for each time: while the call waits, somebody may change them. A thread is
+ * cancelled before the flag is set, or when it is put back. */
 static int connect_at_once(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	int flags = fcntl(fd, F_GETFL);
+	int cancel_state;
 
+	pthread_testcancel();
+	int flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0))
 		return -1;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	int connected = REAL(connect)(fd, addr, len);
+	pthread_setcancelstate(cancel_state, NULL);
 	int error = errno;
 	if (!(flags & O_NONBLOCK))
 		fcntl(fd, F_SETFL, flags);
