@@ -16,6 +16,7 @@
 #include <netinet/tcp.h>
 
 #include "attach.h"
+#include "closing.h"
 #include "co_poll.h"
 #include "coroutine.h"
 #include "hook.h"
@@ -127,13 +128,27 @@ static bool is_plain_tcp(int fd)
 	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && (len == 0 || name[0] == 0);
 }
 
+/* Somebody has said that something changes, while we have waited: for later calls. This one began
+ * as one that waits, and for so long. (n_changes is of before, so nothing is believed of it.) */
+static void keep_wish(struct hook_wait *w, unsigned n_changes, int64_t deadline_ns)
+{
+	w->is_asked = w->is_socket = true;
+	w->n_changes = n_changes;
+	w->limit_ns = w->known->limit_ns;
+	w->deadline_ns = deadline_ns;
+}
+
 int hook_wait_known(struct hook_wait *w)
 {
 	struct hook_known *known = w->known;
+	unsigned n_changes = co_fd_changes(w->fd);
 
 	if (known->limit_ns)
 		w->began_ns = co_now_ns();
-	int events = co_wait_kept(known->kept, hook_deadline(w->began_ns, known->limit_ns));
+	int64_t deadline_ns = hook_deadline(w->began_ns, known->limit_ns);
+	int events = co_wait_kept(known->kept, deadline_ns);
+	if (events == 0 && n_changes != co_fd_changes(w->fd))
+		keep_wish(w, n_changes, deadline_ns);
 	if (events <= 0)
 		return events;
 	w->n_in_vain++;

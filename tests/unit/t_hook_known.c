@@ -446,6 +446,33 @@ static void limit(int ms)
 	CHECK_EQ(setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)), 0);
 }
 
+/* What is set while a read waits, is for the next. */
+static void set_while_waiting(void)
+{
+	for (int how = 0; how < 3; how++) {
+		reader.n = 0;
+		struct co *co = knowing_reader_at_rest();
+		unsigned n = reader.n;
+		CHECK_EQ(co_resume(co), 0);
+		if (how < 2)
+			nonblocking(how);
+		else
+			limit(1);
+		for (int i = 0; i < 8; i++) /* longer than trust lasts */
+			CHECK_EQ(co_sleep_ms(10), 0);
+		CHECK_EQ(reader.n, n);
+		CHECK_EQ(syscall(SYS_write, s[1], "x", 1), 1);
+		CHECK(turns_until(n + 1) > 0);
+		CHECK_EQ(reader.got, 1);
+		CHECK_EQ(co_resume(co), 0);
+		CHECK(turns_until(n + 2) > 0);
+		CHECK_EQ(reader.error, EAGAIN);
+		CHECK_EQ(co_release(co), 0);
+		close(s[0]);
+		close(s[1]);
+	}
+}
+
 /* Read, and let something come at once. On a busy machine the time may be over first: then it is
  * read by the next. */
 static void read_in_time(struct co *co)
@@ -1080,6 +1107,7 @@ static const struct test_case cases[] = {
 	{ "each_end", "and the end of a datagram socket, by each read", told_of_each_end, 0, 0 },
 	{ "waitall", "MSG_WAITALL stops behind a descriptor that has come", stops_behind_a_descriptor, 0, 0 },
 	{ "nonblocking", "O_NONBLOCK counts: at once if it was set by fcntl or ioctl, else soon", nonblocking_is_seen, 0, 0 },
+	{ "set_while_waiting", "but not for who waits already", set_while_waiting, 0, 0 },
 	{ "limits", "SO_RCVTIMEO is kept, shorter and longer than trust lasts", limits_are_kept, 0, 0 },
 	{ "at_least", "SO_RCVLOWAT counts on trust too", at_least, 0, 0 },
 	{ "in_time", "what came in time is read, on trust too", in_time, 0, 0 },
