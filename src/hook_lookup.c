@@ -40,7 +40,7 @@ struct job {
 	struct co_attachment attachment; /* lets go of it if the coroutine is released */
 	struct list node;                /* on waiting or running: I2 */
 	int n_holders;                   /* I1; under lock */
-	bool is_done;                    /* under lock */
+	bool is_begun, is_done;          /* under lock */
 	int done_fd;                     /* readable when it is done; under lock */
 	void (*run)(struct job *job);    /* in the helper */
 	void (*free_result)(struct job *job); /* nobody takes the result */
@@ -92,9 +92,24 @@ static void let_go(struct job *job)
 	free(job);
 }
 
+/* Nobody waits for it any more. If it has not begun, it need not be done: others wait for a helper. */
+static void give_up(struct job *job)
+{
+	pthread_mutex_lock(&lock);
+	if (!job->is_begun) {
+		list_remove(&job->node);
+		n_waiting--;
+		job->n_holders--;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 static void drop_job(struct co_attachment *a)
 {
-	let_go((struct job *)a);
+	struct job *job = (struct job *)a;
+
+	give_up(job);
+	let_go(job);
 }
 
 /* A copy, or NULL for NULL. */
@@ -141,6 +156,7 @@ static void *help(void *unused)
 		n_waiting--;
 		struct job *job = container_of(l, struct job, node);
 		list_append(&running, &job->node);
+		job->is_begun = true;
 		pthread_mutex_unlock(&lock);
 
 		job->run(job);
@@ -213,7 +229,6 @@ static void after_fork_in_parent(void)
  * own, under the number for which its coroutine waits. I3. */
 static void after_fork_in_child(void)
 {
-	pthread_mutex_init(&lock, NULL);
 	pthread_cond_init(&has_job, NULL);
 	n_helpers = n_idle = 0;
 	if (is_helper) { /* a module of libc's has forked: no coroutine has come along, but one stack is ours */
@@ -225,6 +240,7 @@ static void after_fork_in_child(void)
 	n_waiting = 0;
 	for (struct list *l = waiting.next; l != &waiting; l = l->next, n_waiting++) {
 		struct job *job = container_of(l, struct job, node);
+		job->is_begun = false;
 		int fd = sys_is_eventfd(job->done_fd) ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 		if (fd >= 0) {
 			sys_dup3(fd, job->done_fd, O_CLOEXEC);
@@ -233,6 +249,7 @@ static void after_fork_in_child(void)
 	}
 	if (!list_empty(&waiting))
 		start_helper();
+	pthread_mutex_unlock(&lock);
 }
 
 /* When the program is loaded: its own fork handlers, registered later, may look names up. They
@@ -304,7 +321,10 @@ static int do_job(struct job *job)
 	while (!is_done(job) && waited >= 0)
 		waited = wait_for(job);
 	co_detach(me, &job->attachment);
-	return waited < 0 ? -1 : 0;
+	if (waited >= 0)
+		return 0;
+	give_up(job);
+	return -1;
 }
 
 /* --- getaddrinfo ------------------------------------------------------------------------------ */

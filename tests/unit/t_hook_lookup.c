@@ -392,6 +392,25 @@ static void release(void)
 	}
 }
 
+/* Who is released before a helper has begun leaves nothing to do. */
+static void release_waiting(void)
+{
+	enum { HELPERS = 4, MANY = 9 };
+	struct co *co[MANY];
+
+	make_lookups_slow();
+	for (int i = 0; i < MANY; i++)
+		co[i] = start(look_up_slow, NULL);
+	for (int i = 0; i < 20; i++)
+		CHECK_EQ(co_sleep_ms(1), 0);
+	size_t n_fds = count_fds();
+	for (int i = HELPERS; i < MANY; i++)
+		CHECK_EQ(co_release(co[i]), 0);
+	CHECK_EQ(count_fds(), n_fds - (MANY - HELPERS));
+	for (int i = 0; i < HELPERS; i++)
+		CHECK_EQ(co_release(co[i]), 0);
+}
+
 static void *answer_until_killed(void *arg)
 {
 	_Atomic bool never = false;
@@ -661,6 +680,7 @@ static const struct test_case cases[] = {
 	{ "own_memory", "G15: gethostbyname's answer is each coroutine's own", own_memory, 0, NULL },
 	{ "others_run", "G14: others run while a name is looked up", others_run, 0, NULL },
 	{ "release", "coroutines can be released while their names are looked up", release, 0, NULL },
+	{ "release_waiting", "what has not begun by then is not done", release_waiting, 0, NULL },
 	{ "fork", "a fork in the middle: both processes get their answers", fork_meanwhile, 0, NULL },
 	{ "fork_beside_a_thread", "and while another thread looks a name up", fork_beside_a_thread, 0, NULL },
 	{ "fork_and_threads", "and when threads end in the child before it knows", fork_and_threads, 0, NULL },

@@ -154,7 +154,7 @@ WORKS_EARLY int __wrap_clock_gettime(clockid_t clock, struct timespec *t)
 
 static pthread_t main_thread;
 static sem_t gate;              /* opened once for each lookup */
-static _Atomic int n_looked_up; /* lookups that are past the gate */
+static _Atomic int n_begun, n_looked_up; /* lookups that have come to the gate; that are past it */
 static size_t least_len;        /* of the buffer for the answer; less is ERANGE */
 
 /* In a helper. What it is given is looked at only now: the caller's stack has been
@@ -162,6 +162,7 @@ static size_t least_len;        /* of the buffer for the answer; less is ERANGE 
 static void pass_gate(const char *name)
 {
 	CHECK(!pthread_equal(pthread_self(), main_thread));
+	n_begun++;
 	while (sem_wait(&gate) != 0)
 		CHECK_EQ(errno, EINTR);
 	CHECK_EQ(strcmp(name, "host.example"), 0);
@@ -1780,6 +1781,13 @@ static void after_it_is_gone(const struct play *p, int n)
 			sched_yield();
 }
 
+/* A lookup that has not begun would not be made if the waiter goes. */
+static void until_begun(void)
+{
+	while (n_begun == n_looked_up)
+		sched_yield();
+}
+
 /* One wait of the call. false: the waiter is released. */
 static bool one_wait(const struct play *p, int n)
 {
@@ -1787,6 +1795,8 @@ static bool one_wait(const struct play *p, int n)
 
 	fill_slot();
 	check_is_out(p, n);
+	if (p->row->meanwhile == open_gate)
+		until_begun();
 	if (goes && p->way == RELEASED)
 		CHECK_EQ(co_release(waiter), 0);
 	if (goes && p->way == RESET)
