@@ -309,6 +309,15 @@ static int wait_for(struct job *job)
 	return waited;
 }
 
+/* In a fork's child, perhaps, none could be started. */
+static bool has_helper(void)
+{
+	pthread_mutex_lock(&lock);
+	bool has = n_helpers > 0 || start_helper() == 0;
+	pthread_mutex_unlock(&lock);
+	return has;
+}
+
 /* Have @job done. Returns 0; -1: it could not be begun, or not be waited for. */
 static int do_job(struct job *job)
 {
@@ -319,7 +328,7 @@ static int do_job(struct job *job)
 		return -1;
 	co_attach(me, &job->attachment);
 	while (!is_done(job) && waited >= 0)
-		waited = wait_for(job);
+		waited = has_helper() ? wait_for(job) : -1;
 	co_detach(me, &job->attachment);
 	if (waited >= 0)
 		return 0;

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -521,12 +522,17 @@ static void fork_beside_a_thread(void)
 
 /* A child's thread that ends makes libc unmap the stacks of some that are not there. In a fork
  * handler that comes before all others. */
-static bool ends_a_thread;
+static bool ends_a_thread, allows_no_thread;
 
 static void end_a_thread(void)
 {
 	pthread_t thread;
 
+	if (allows_no_thread) {
+		CHECK_EQ(setrlimit(RLIMIT_NPROC, &(struct rlimit){ 0, 0 }), 0);
+		CHECK_EQ(setresuid(65534, 65534, 65534), 0);
+		CHECK_EQ(pthread_create(&thread, NULL, pass_through, NULL), EAGAIN);
+	}
 	if (!ends_a_thread)
 		return;
 	CHECK_EQ(pthread_create(&thread, NULL, pass_through, NULL), 0);
@@ -558,6 +564,40 @@ static void fork_and_threads(void)
 	pid_t pid = fork();
 	CHECK(pid >= 0);
 	CHECK_EQ(pthread_create(&thread, NULL, answer_until_killed, NULL), 0);
+	run_loop();
+	CHECK_EQ(co_release(co), 0);
+	if (pid == 0)
+		_exit(0);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+}
+
+/* The child can start no helper: it asks by itself (and libc may set errno, then). */
+static void *look_up_hooked(void *arg)
+{
+	CHECK_EQ(co_enable_hook_sys(), 0);
+	return look_up_plainly(arg);
+}
+
+static void fork_without_threads(void)
+{
+	pthread_t thread;
+	int status;
+
+#ifdef CO_TSAN
+	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
+#endif
+	if (getuid() != 0)
+		check_skip("only root can become somebody else");
+	make_lookups_slow();
+	struct co *co = start(look_up_hooked, NULL);
+	for (int i = 0; i < 10; i++)
+		CHECK_EQ(co_sleep_ms(1), 0);
+	allows_no_thread = true;
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (pid > 0)
+		CHECK_EQ(pthread_create(&thread, NULL, answer_until_killed, NULL), 0);
 	run_loop();
 	CHECK_EQ(co_release(co), 0);
 	if (pid == 0)
@@ -684,6 +724,7 @@ static const struct test_case cases[] = {
 	{ "fork", "a fork in the middle: both processes get their answers", fork_meanwhile, 0, NULL },
 	{ "fork_beside_a_thread", "and while another thread looks a name up", fork_beside_a_thread, 0, NULL },
 	{ "fork_and_threads", "and when threads end in the child before it knows", fork_and_threads, 0, NULL },
+	{ "fork_without_threads", "and when the child can start no thread", fork_without_threads, 0, NULL },
 	{ "fork_handlers", "fork handlers of the program's may look names up", fork_handlers, 0, NULL },
 	{ "taken", "an eventfd whose number the program takes is not missed", taken, 0, NULL },
 	{ "signals", "no helper takes a signal of the program's", signals_are_the_programs, 0, NULL },
