@@ -47,11 +47,11 @@ static void come_back_to_main(struct co_env *env)
 {
 	struct co *main = &env->main;
 
+	annotate_unmark_frames(env->threads_stack.lo, env->threads_stack.hi);
 	if (env->running == main)
 		return;
 	annotate_leave(&env->running->exec.tools, &main->exec.tools, env->threads_stack.lo, env->threads_stack.hi);
 	annotate_arrive(&main->exec.tools);
-	annotate_unmark_frames(env->threads_stack.lo, env->threads_stack.hi);
 	env->running = main;
 	co_set_state(main, CO_RUNNING);
 }
