@@ -90,6 +90,8 @@ teardown() {
 	keys continue Enter
 	sees 'exited normally\]$'
 	sees '^The program has ended; this step was not done\. co-guide 4 begins it anew\.$'
+	keys g Enter
+	sees '^co-step: the program is not running: type `run` first$'
 	keys 'co-guide 5' Enter
 	sees '^--- 5 of 11: Into another one'
 	keys 'info breakpoints' Enter

@@ -90,7 +90,7 @@ Example: (gdb) co-guide 4"""
                 gdb.execute(command, True)
             except gdb.error as error:
                 if session.elide(str(error)) not in answer:     # else it is what is to be seen
-                    raise
+                    raise gdb.GdbError(str(error)) from None    # the message, and no word of Python
                 gdb.write("%s\n" % error)
             self._go_on()
 
