@@ -88,6 +88,16 @@ each() { # function: of every program
 	answer up <<<"$out" | grep -q '^#6 .* alice_aligned '
 }
 
+@test "co-bt, co-regs and co-stack without an ID mean the one that co has selected, if there is one" {
+	out=$({ in_main; printf '%s\n' 'co bob' co-bt co-regs 'co-stack -words 3' 'co off' co-bt co-regs 'co-stack -words 3'; } | debug "$demo")
+	echo "$out"
+	before=$(sed '1,/^(gdb) co bob/d;/^(gdb) co off/,$d' <<<"$out") after=$(sed '1,/^(gdb) co off/d' <<<"$out")
+	for command in co-bt co-regs 'co-stack -words 3'; do
+		answer "$command" <<<"$before" | sed -n 1p | grep '"bob", suspended'
+		answer "$command" <<<"$after" | sed -n 1p | grep '"main", on the processor'
+	done
+}
+
 @test "co ID: stopped in a coroutine, in the middle of a switch, and on cores" {
 	one() {
 		out=$({ in_bob; printf '%s\n' 'co alice' bt 'co carol' bt 'co dave' bt "generate-core-file $BATS_TEST_TMPDIR/core" \

@@ -12,9 +12,10 @@ class CoBt(commands.Command):
 
 Usage: co-bt [ID | NAME | all] [-json]
 
-Without ID, whoever is on the processor. Frames are numbered from #0. Where a
-coroutine ends, a line says who resumed it, and the resumer's frames follow.
-The numbers are not those of GDB's `frame N` (but see help co).
+Without ID, the one that co has selected, else whoever is on the processor.
+Frames are numbered from #0. Where a coroutine ends, a line says who resumed
+it, and the resumer's frames follow. The numbers are not those of GDB's `frame
+N` (but see help co).
 -json: "backtraces": [{"id", "stacks": [{"id", "resumed_by", "frames":
 [{"function", "pc", "rsp", "rbp", "args", "file", "line", ...}], "problem"}]}].
 See help co-list.
@@ -34,7 +35,7 @@ Example: (gdb) co-bt 2"""
             for co in s.snapshot.all:
                 lines += ([""] if lines else []) + self._one(s, co)
             return lines
-        it = s.find(arg) if arg else s.snapshot.selected()
+        it = s.find(arg) if arg else s.unnamed()
         if it is None:
             env = next((env for env in s.snapshot.envs if env.cpu is s.cpu), None)
             if env and env.copier_link is not None:
@@ -48,7 +49,7 @@ Example: (gdb) co-bt 2"""
         return self._one(s, it)
 
     def _json(self, s, arg):
-        it = s.find(arg) if arg and arg != "all" else s.snapshot.selected()
+        it = s.find(arg) if arg and arg != "all" else s.unnamed()
         if arg != "all" and not isinstance(it, model.Coroutine):
             raise commands.Usage("-json is for coroutines; this is none")
         return jsonout.document(self.name, backtraces=[

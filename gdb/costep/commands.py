@@ -70,6 +70,12 @@ class Session:
             return model.read_context(self.reader, self.layout, address)
         raise Usage("no coroutine \"%s\"; %s" % (text, self._which()))
 
+    def unnamed(self):
+        """Whom a command means that names nobody: the one selected by co, else the one on the
+        processor; None."""
+        co = selection.of_thread()
+        return co and self.snapshot.by_address.get(co.address) or self.snapshot.selected()
+
     def _which(self):
         if self.snapshot.all:
             return "co-list shows them"

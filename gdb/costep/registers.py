@@ -10,8 +10,9 @@ class CoRegs(commands.Command):
 
 Usage: co-regs [ID | NAME] [-diff ID | -last] [-json]
 
-Without ID, whoever is on the processor. ID is a coroutine's number or name
-(co-list shows them), or a variable of type struct coctx.
+Without ID, the one that co has selected, else whoever is on the processor.
+ID is a coroutine's number or name (co-list shows them), or a variable of type
+struct coctx.
 
   saved at      address of the register's field in the struct coctx (if there
                 is room)
@@ -37,7 +38,7 @@ Example: (gdb) co-regs 2 -diff 3"""
         if "-diff" in options and "-last" in options:
             raise commands.Usage("-diff and -last exclude one another")
         s = commands.Session()
-        it = s.find(arg) if arg else s.snapshot.selected()
+        it = s.find(arg) if arg else s.unnamed()
         label, values, saved_at, thread = self._of(s, it, arg)
         key = (gdb.selected_inferior().num, label)
         before, self.last[key] = self.last.get(key), values

@@ -64,6 +64,12 @@ def selected():
     return _now.co
 
 
+def of_thread():
+    """The coroutine, if it is the selected thread in which it was selected; None."""
+    thread = gdb.selected_thread()
+    return _now.co if thread is not None and thread.global_num == _now.thread else None
+
+
 def is_on():
     return _now.is_on
 

@@ -10,7 +10,8 @@ class CoStack(commands.Command):
 
 Usage: co-stack [ID | NAME] [-words N]
 
-Without ID, whoever is on the processor. At most N words, 64 unless told.
+Without ID, the one that co has selected, else whoever is on the processor. At
+most N words, 64 unless told.
 
   from top   bytes below the top of the stack
   frame      / its first word, | more of it, \\ its last, the return address
@@ -37,7 +38,7 @@ Example: (gdb) co-stack 2 -words 20"""
         if len(words) > 1:
             raise commands.Usage("one ID or name is enough, but there are %d words" % len(words))
         s = commands.Session()
-        it = s.find(words[0]) if words else s.snapshot.selected()
+        it = s.find(words[0]) if words else s.unnamed()
         if it is None:
             return self._show(s, s.reader, "thread %d" % s.cpu.number, s.cpu.registers, frames.of_thread, 0, limit)
         if isinstance(it, model.Context):

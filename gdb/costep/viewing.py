@@ -19,13 +19,14 @@ class CoSelect(commands.Command):
 
 Usage: co ID | NAME | off
 
-It stays selected until the program goes on (step and next go on where the
-thread stands), or until co off. One on a processor needs no more than its
-thread. GDB numbers its frames from #1 (from #2, if the thread is in an inlined
-function): #0 is the thread itself, which bt does not show, but for
-bt -no-filters. If its stack is copied out, memory is read as
-the coroutine will find it: from its save_buffer. (To write there would change
-the bytes of whoever is in the slot.)
+co-bt, co-regs and co-stack without an ID mean it, too. It stays selected
+until the program goes on (step and next go on where the thread stands), or
+until co off. One on a processor needs no more than its thread. GDB numbers
+its frames from #1 (from #2, if the thread is in an inlined function): #0 is
+the thread itself, which bt does not show, but for bt -no-filters. If its
+stack is copied out, memory is read as the coroutine will find it: from its
+save_buffer. (To write there would change the bytes of whoever is in the
+slot.)
 
 Example: (gdb) co 2"""
 
