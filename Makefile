@@ -403,13 +403,14 @@ textcheck: | $(WAIT) ## code blocks, experiments and links in the texts
 
 # --- machine ------------------------------------------------------------------------
 
-# Which groups of .ci/packages are wanted, by what else is asked for.
-asked     = $(filter $(1),$(MAKECMDGOALS))
+# Which groups of .ci/packages are wanted, by what else is asked for; or, without doing that,
+# by FOR: make deps FOR=test.
+asked     = $(filter $(1),$(MAKECMDGOALS) $(FOR))
 ALL_TESTS := test test-all lint textcheck figures defects mutants symptoms recordings
 GROUPS := $(strip lesson debug $(if $(call asked,check% bench $(UNIT_GOALS) $(ALL_TESTS)),check) \
           $(if $(call asked,bench),bench) $(if $(call asked,$(UNIT_GOALS) $(ALL_TESTS)),unit) $(if $(call asked,$(ALL_TESTS)),test))
 
-deps: ## install the Debian packages that are missing; with `check3`, `test3`, `test` or `bench`: those for these too
+deps: ## install the Debian packages that are missing; FOR=test, FOR=bench, FOR=check3: those for these too
 	@.ci/deps $(GROUPS)
 
 doctor: ## what is missing on this machine, what it costs, what repairs it

@@ -114,6 +114,7 @@ path_without() {
 	[[ $output != *postgresql* && $output != *clang* ]]
 	[ "$(make -s print-GROUPS MAKECMDGOALS='deps test1')" = 'lesson debug check unit' ]
 	[ "$(make -s print-GROUPS MAKECMDGOALS='deps test')" = 'lesson debug check unit test' ]
+	[ "$(make -s print-GROUPS MAKECMDGOALS=deps FOR=test)" = 'lesson debug check unit test' ] # and no test is run
 }
 
 @test "make deps with nothing missing is silent" {

@@ -156,7 +156,7 @@ says() {
 	echo "$output"
 	says missing package "libcapstone-dev \(coviz: .*no make gdbN or no make vizN"
 	says missing package "valgrind \(memory errors.*make test is not whole"
-	says missing package "libpth-dev \(make bench: .*left out.*make deps bench"
+	says missing package "libpth-dev \(make bench: .*left out.*make deps FOR=bench"
 	[ "$(grep -c ' valgrind (' <<<"$output")" = 1 ] # for tests and for bench
 	[[ $output != *" python3 ("* ]]
 	[[ $output != *" gcc ("* ]] # it is there, from wherever
