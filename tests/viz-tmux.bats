@@ -296,6 +296,17 @@ unharmed() {
 	unharmed
 }
 
+@test "a terminal that cannot move the cursor, or is not known, is refused" {
+	for term in dumb no-such-terminal; do
+		rm -f rc
+		keys "export TERM=$term; clear" Enter
+		start "$BATS_FILE_TMPDIR/shared.cot"
+		sees 'this terminal \(TERM\) is not known here, or can do too little'
+		keys 'export TERM=tmux-256color' Enter
+		ended_well 2
+	done
+}
+
 @test "colours: none with NO_COLOR, and ASCII where the locale is not UTF-8" {
 	keys "export NO_COLOR=1 LC_ALL=C" Enter
 	start "$BATS_FILE_TMPDIR/3.cot"

@@ -152,6 +152,14 @@ static void make_pairs(enum palette palette)
 	}
 }
 
+/* curses opens TERM=dumb (a shell in an editor) as well, and then writes all lines into one. */
+static bool can_move_the_cursor(void)
+{
+	const char *cup = tigetstr("cup");
+
+	return cup && cup != (const char *)-1;
+}
+
 bool screen_open(enum color color, const char **why)
 {
 	const char *term = getenv("TERM");
@@ -162,6 +170,11 @@ bool screen_open(enum color color, const char **why)
 	}
 	keeper_note_screen(1);
 	the.screen = newterm(NULL, stdout, stdin);
+	if (the.screen && !can_move_the_cursor()) {
+		endwin();
+		delscreen(the.screen);
+		the.screen = NULL;
+	}
 	if (!the.screen) {
 		keeper_note_screen(0);
 		*why = term && *term ? "this terminal (TERM) is not known here, or can do too little; try TERM=xterm"
