@@ -208,6 +208,15 @@ events() { # kinds
 	[ "$(trace_regs t.cot output)" = "$(printf 'one\ntwo')" ]
 }
 
+@test "on a terminal: the line of progress makes way for the program's lines" {
+	printf '%s\n' '#include <stdio.h>' 'int main(void) { for (volatile int i = 0; i < 30000; i++) if (i % 1000 == 0) { puts("line"); fflush(stdout); } }' >p.c
+	${CC:-gcc} p.c -o p
+	run -0 timeout 60 script -qec "$COVIZ record --all -o t.cot -- ./p" /dev/null
+	printf '%q\n' "$output"
+	[[ $output == *'(Ctrl-C ends it)'$'\r\033[Kline'* ]]
+	[[ $output != *'(Ctrl-C ends it)line'* ]]
+}
+
 @test "--thread follows another one" {
 	record threads --thread 2
 	[ "$(events 'create|resume')" = "$(printf '%s\n' 'create theirs main 0' 'resume theirs main 0')" ]

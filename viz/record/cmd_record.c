@@ -213,28 +213,28 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-struct progress {
+static struct {
 	uint64_t began, shown;
 	bool is_wanted, is_there;
-};
+} progress;
 
-static void show_progress(struct progress *p, const struct recorder *r)
+static void show_progress(const struct recorder *r)
 {
 	uint64_t now = now_ns();
 
-	if (!p->is_wanted || now - p->began < PROGRESS_AFTER_NS || now - p->shown < PROGRESS_EVERY_NS)
+	if (!progress.is_wanted || now - progress.began < PROGRESS_AFTER_NS || now - progress.shown < PROGRESS_EVERY_NS)
 		return;
-	p->shown = now;
-	p->is_there = true;
+	progress.shown = now;
+	progress.is_there = true;
 	fprintf(stderr, "\r\033[Krecording: %" PRIu64 " steps, %" PRIu64 " switches (Ctrl-C ends it)", record_steps(r),
 		record_switches(r));
 }
 
-static void hide_progress(struct progress *p)
+static void hide_progress(void)
 {
-	if (p->is_there)
+	if (progress.is_there)
 		fprintf(stderr, "\r\033[K");
-	p->is_there = false;
+	progress.is_there = false;
 }
 
 static const char *bytes_text(uint64_t n, char *text, size_t len)
@@ -264,16 +264,20 @@ static void report(const struct command *c, const struct recorder *r, uint64_t b
 
 static int record(const struct command *c)
 {
-	struct progress progress = { .began = now_ns(), .is_wanted = isatty(2) && !c->record.is_quiet };
+	struct record_options options = c->record;
 	char *why;
 	int more = 1;
-	struct recorder *r = record_start(&c->record, &why);
+
+	progress.began = now_ns();
+	progress.is_wanted = isatty(2) && !options.is_quiet;
+	options.before_output = hide_progress; /* else the program's line would go on behind it */
+	struct recorder *r = record_start(&options, &why);
 
 	while (r && more > 0 && !is_interrupted) {
 		more = record_more(r, PIECE, &why);
-		show_progress(&progress, r);
+		show_progress(r);
 	}
-	hide_progress(&progress);
+	hide_progress();
 	if (!r || more < 0) {
 		fprintf(stderr, "coviz record: %s\n", why ? why : "no memory");
 		free(why);

@@ -25,6 +25,7 @@ struct record_options {
 	uint64_t max_steps;      /* 0: no limit */
 	uint64_t max_switches;   /* 0: no limit */
 	bool is_quiet;           /* do not pass the program's output on to stdout */
+	void (*before_output)(void); /* NULL; or called before that is done */
 	bool has_no_input;       /* its stdin is /dev/null */
 	const volatile sig_atomic_t *is_interrupted; /* NULL; or a handler sets it: record_start gives up */
 };

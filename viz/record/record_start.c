@@ -44,6 +44,8 @@ static void on_output(void *arg, const char *bytes, size_t len)
 	struct recorder *r = arg;
 
 	if (!r->options.is_quiet) {
+		if (r->options.before_output)
+			r->options.before_output();
 		fwrite(bytes, 1, len, stdout);
 		fflush(stdout);
 	}
