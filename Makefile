@@ -212,6 +212,10 @@ viz%:
 test%:
 	$(call no_lesson,$*)
 
+# Without a number. (Some of them are directories: make would say "nothing to be done".)
+lesson viz gdb exercise check hint diff solution break: FORCE
+	@echo "make: of which lesson? make $@3 is that of lesson 3$(if $(filter check,$@),; make test runs all tests)" >&2; exit 2
+
 # What only `make help` reads: lines for the patterns above.
 # lessonN: ## build lesson N from its layers alone, run its demo, compare the output
 # testN: ## run the tests of lesson N's layer and those below, linked with them alone

@@ -103,6 +103,13 @@ path_without() {
 	[[ $output != *CC* ]]
 }
 
+@test "a lesson's target without its number asks for it" {
+	for target in lesson viz gdb exercise check hint diff solution break; do
+		run -2 make -s $target
+		[[ $output == *"of which lesson? make ${target}3"* ]]
+	done
+}
+
 @test "the unit tests of a lesson want no servers and no second compiler" {
 	mkdir -p "$BATS_TEST_TMPDIR/bin"
 	printf '#!/bin/sh\ncase "$*" in *postgresql* | *clang* | *perl*) exit 1 ;; esac; echo "install ok installed"\n' \
