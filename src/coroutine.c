@@ -134,8 +134,8 @@ int co_suspend(enum co_state state, void *blocked_at)
 	return swapped;
 }
 
-/* The first C function on a new stack. Never returns: below it there is only
- * the trampoline. */
+/* The first C function on a new stack: begins with co_swap_arrived (swap.h), and never returns, for
+ * below it there is only the trampoline. */
 static void co_main(void *arg)
 {
 	struct co *me = arg;

@@ -190,7 +190,7 @@ static void go(struct co_exec *from, struct co_exec *to)
 }
 
 /* BEGIN SOLUTION */
-/* The copier: an execution that nobody has resumed and that never ends. */
+/* The copier: an execution that nobody has resumed, that begins with co_swap_arrived and never ends. */
 static void copy_for_others(void *arg)
 {
 	struct sharestack *shared = arg;
