@@ -84,6 +84,13 @@ json() { # EXPRESSION over $d
 	[ "$("$b/peer_pcl" about)" = "pcl	PCL	libpcl1-dev" ]
 }
 
+@test "a peer that is given its stacks gets lean ones where memory is what counts" {
+	"${CC:-gcc}" -O1 -D_GNU_SOURCE tests/bench/{worker,loop,trace,crowd,talk,jobs,peer_ucontext}.c -lm -o "$BATS_TEST_TMPDIR/peer"
+	run -0 "$BATS_TEST_TMPDIR/peer" sample memory.private.10000 15 1 <<<s
+	echo "$output"
+	[ "${output%.*}" -lt 6000 ] # a page, and the ucontext_t; by malloc it was three pages
+}
+
 @test "ratios are of the same round; medians decide about targets" {
 	peer costep '' switch.equal 'echo 10' 'echo 20' 'echo 30'
 	peer boost '' switch.equal 'echo 5' 'echo 40' 'echo 20' # 2, 0.5, 1.5; of medians 1

@@ -9,12 +9,14 @@
 #include <boost/coroutine2/coroutine.hpp>
 #include <boost/coroutine2/fixedsize_stack.hpp>
 #include <boost/coroutine2/pooled_fixedsize_stack.hpp>
+#include <boost/coroutine2/protected_fixedsize_stack.hpp>
 
 #include <vector>
 
 using coroutine = boost::coroutines2::coroutine<void>;
 using boost::coroutines2::fixedsize_stack;
 using boost::coroutines2::pooled_fixedsize_stack;
+using boost::coroutines2::protected_fixedsize_stack;
 
 static inline void yield_here(void *me)
 {
@@ -22,9 +24,9 @@ static inline void yield_here(void *me)
 }
 #include "frames.h"
 
-static coroutine::pull_type *start(long frames)
+template <class stack> static coroutine::pull_type *start(long frames)
 {
-	return new coroutine::pull_type(fixedsize_stack(STACK_BYTES), [frames](coroutine::push_type &caller) {
+	return new coroutine::pull_type(stack(STACK_BYTES), [frames](coroutine::push_type &caller) {
 		for (;;)
 			yield_below(frames, &caller);
 	});
@@ -32,7 +34,7 @@ static coroutine::pull_type *start(long frames)
 
 static void roundtrip(long n, long frames)
 {
-	static coroutine::pull_type *co = start(frames);
+	static coroutine::pull_type *co = start<fixedsize_stack>(frames);
 
 	for (long i = 0; i < n; i++)
 		(*co)();
@@ -44,7 +46,7 @@ static void round_many(long n, long frames)
 	static long next;
 
 	while (co.size() < MANY)
-		co.push_back(start(frames));
+		co.push_back(start<fixedsize_stack>(frames));
 	for (long i = 0; i < n; i++, next = (next + 1) % MANY)
 		(*co[next])();
 }
@@ -68,7 +70,7 @@ static void create(long n, long alive)
 static void idle(long n)
 {
 	for (long i = 0; i < n; i++)
-		start(0);
+		n <= MOST_GUARDED ? start<protected_fixedsize_stack>(0) : start<fixedsize_stack>(0);
 }
 
 extern const struct peer peer = {

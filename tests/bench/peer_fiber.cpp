@@ -16,6 +16,7 @@ using boost::fibers::fiber;
 using boost::fibers::fixedsize_stack;
 using boost::fibers::launch;
 using boost::fibers::pooled_fixedsize_stack;
+using boost::fibers::protected_fixedsize_stack;
 namespace this_fiber = boost::this_fiber;
 
 static inline void yield_here(void *)
@@ -54,14 +55,19 @@ static boost::fibers::mutex lock;
 static boost::fibers::condition_variable gate;
 static std::vector<fiber> spawned;
 
-/* They wait until the process ends. */
+/* They wait until the process ends. Stacks: as in peer_boost.cpp. */
+template <class stack> static void make_idle()
+{
+	new fiber(launch::dispatch, std::allocator_arg, stack(STACK_BYTES), [] {
+		std::unique_lock<boost::fibers::mutex> held(lock);
+		gate.wait(held);
+	});
+}
+
 static void idle(long n)
 {
 	for (long i = 0; i < n; i++)
-		new fiber(launch::dispatch, std::allocator_arg, fixedsize_stack(STACK_BYTES), [] {
-			std::unique_lock<boost::fibers::mutex> held(lock);
-			gate.wait(held);
-		});
+		n <= MOST_GUARDED ? make_idle<protected_fixedsize_stack>() : make_idle<fixedsize_stack>();
 }
 
 static void spawn(void (*body)(void *), void *arg)

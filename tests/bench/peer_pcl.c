@@ -2,7 +2,8 @@
 /*
  * PCL, the Portable Coroutine Library. Its names are libco's; it is another library.
  *
- * It makes no stacks if it is given some, and else by malloc: here by malloc.
+ * It makes no stacks if it is given some, and else by malloc: here by malloc, but for idle
+ * ones, where memory counts.
  */
 #include "peer.h"
 
@@ -23,9 +24,10 @@ static void init(void)
 		give_up("co_thread_init failed");
 }
 
-static coroutine_t make(void (*fn)(void *), void *arg)
+/* @stack NULL: it makes one. */
+static coroutine_t make(void (*fn)(void *), void *arg, void *stack)
 {
-	coroutine_t co = co_create(fn, arg, NULL, STACK_BYTES);
+	coroutine_t co = co_create(fn, arg, stack, STACK_BYTES);
 
 	if (!co)
 		give_up("co_create failed");
@@ -43,7 +45,7 @@ static void roundtrip(long n, long frames)
 	static coroutine_t co;
 
 	if (!co)
-		co = make(yield_for_ever, (void *)frames);
+		co = make(yield_for_ever, (void *)frames, NULL);
 	for (long i = 0; i < n; i++)
 		co_call(co);
 }
@@ -54,7 +56,7 @@ static void round_many(long n, long frames)
 	static long next;
 
 	for (long i = 0; i < MANY && !co[i]; i++)
-		co[i] = make(yield_for_ever, (void *)frames);
+		co[i] = make(yield_for_ever, (void *)frames, NULL);
 	for (long i = 0; i < n; i++, next = (next + 1) % MANY)
 		co_call(co[next]);
 }
@@ -70,7 +72,7 @@ static void create(long n, long alive)
 
 	for (; n > 0; n -= alive) {
 		for (long i = 0; i < alive; i++)
-			co[i] = make(return_at_once, NULL);
+			co[i] = make(return_at_once, NULL, NULL);
 		for (long i = 0; i < alive; i++) /* at its end it is deleted */
 			co_call(co[i]);
 	}
@@ -79,7 +81,7 @@ static void create(long n, long alive)
 static void idle(long n)
 {
 	for (long i = 0; i < n; i++)
-		co_call(make(yield_for_ever, NULL));
+		co_call(make(yield_for_ever, NULL, lean_stack()));
 }
 
 const struct peer peer = {

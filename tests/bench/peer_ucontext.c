@@ -2,7 +2,8 @@
 /*
  * glibc's ucontext: swapcontext, which asks the kernel for the signal mask in each switch.
  *
- * It makes no stacks: here they come from malloc, and are given back to it.
+ * It makes no stacks: here they come from malloc, and are given back to it; those of idle
+ * ones, where memory counts, from mmap.
  */
 #include <stdlib.h>
 #include <ucontext.h>
@@ -41,22 +42,22 @@ static void return_at_once(void)
 {
 }
 
-static void make(ucontext_t *ctx, void (*fn)(void))
+static void make(ucontext_t *ctx, void *stack, void (*fn)(void))
 {
+	if (!stack)
+		give_up("malloc has no more stacks");
 	getcontext(ctx);
-	ctx->uc_stack.ss_sp = malloc(STACK_BYTES);
+	ctx->uc_stack.ss_sp = stack;
 	ctx->uc_stack.ss_size = STACK_BYTES;
 	ctx->uc_link = &here;
-	if (!ctx->uc_stack.ss_sp)
-		give_up("malloc has no more stacks");
 	makecontext(ctx, fn, 0);
 }
 
-static struct side *start(long frames)
+static struct side *start(void *stack, long frames)
 {
 	struct side *s = calloc(1, sizeof(*s));
 
-	make(&s->ctx, yield_for_ever);
+	make(&s->ctx, stack, yield_for_ever);
 	s->frames = frames;
 	arriving = s;
 	swapcontext(&here, &s->ctx);
@@ -68,7 +69,7 @@ static void roundtrip(long n, long frames)
 	static struct side *other;
 
 	if (!other)
-		other = start(frames);
+		other = start(malloc(STACK_BYTES), frames);
 	for (long i = 0; i < n; i++)
 		swapcontext(&here, &other->ctx);
 }
@@ -91,7 +92,7 @@ static void round_many(long n, long frames)
 	static long next;
 
 	for (long i = 0; i < MANY && !other[i]; i++)
-		other[i] = start(frames);
+		other[i] = start(malloc(STACK_BYTES), frames);
 	for (long i = 0; i < n; i++, next = (next + 1) % MANY)
 		swapcontext(&here, &other[next]->ctx);
 }
@@ -102,7 +103,7 @@ static void create(long n, long alive)
 
 	for (; n > 0; n -= alive) {
 		for (long i = 0; i < alive; i++)
-			make(&ctx[i], return_at_once);
+			make(&ctx[i], malloc(STACK_BYTES), return_at_once);
 		for (long i = 0; i < alive; i++)
 			swapcontext(&here, &ctx[i]);
 		for (long i = 0; i < alive; i++)
@@ -113,7 +114,7 @@ static void create(long n, long alive)
 static void idle(long n)
 {
 	for (long i = 0; i < n; i++)
-		start(0);
+		start(lean_stack(), 0);
 }
 
 const struct peer peer = {
