@@ -148,6 +148,17 @@ json() { # EXPRESSION over $d
 	[ "$output" = "1 2 1 1" ]
 }
 
+@test "an echo server is not blamed for its client's lack of descriptors" {
+	cp "$BATS_FILE_TMPDIR"/real/peer_{costep,floor} "$peers"
+	run -0 --separate-stderr bench --rounds 1 --quick --only echo.100
+	echo "$output"
+	[[ $output == *"echo.100.busy: share of the time in which it ran"*", %"*"  floor  "* ]]
+	run -0 bash -c "ulimit -n 50; '$BATS_FILE_TMPDIR/bench' --peers '$peers' --targets '$BATS_TEST_TMPDIR/targets' \
+		--rounds 1 --quick --only echo.100"
+	echo "$output"
+	[[ $output == *"  floor      connection "[34]?" of 100: Too many open files"* ]]
+}
+
 @test "peers stay on the processors that bench may use" {
 	local last
 	last=$(taskset -pc $BASHPID | sed 's/.*[^0-9]//')

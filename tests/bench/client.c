@@ -23,18 +23,26 @@ static double seconds_of(clockid_t id)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+/* -1: errno says why. No call waits for ever for a server that hangs. */
 static int connect_to(int port)
 {
+	struct timeval patience = { .tv_sec = 10 };
 	struct sockaddr_in addr = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)
 	};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
 
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* connect(2) too */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
+		int why = errno;
 		close(fd);
+		errno = why;
 		return -1;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	return fd;
 }
 
@@ -58,7 +66,7 @@ static int take(int set, struct epoll_event *events)
 	return n_answers;
 }
 
-static long talk(int set, double seconds, clockid_t cpu, double *rate, double *cpu_us)
+static const char *talk(int set, double seconds, clockid_t cpu, struct load *l)
 {
 	struct epoll_event events[256];
 	double begin = seconds_of(CLOCK_MONOTONIC), now = begin, from = 0, cpu_from = 0;
@@ -67,7 +75,7 @@ static long talk(int set, double seconds, clockid_t cpu, double *rate, double *c
 	while (now < begin + seconds && !is_interrupted) {
 		int answers = take(set, events);
 		if (answers < 0)
-			return -1;
+			return "it closes connections, or answers something else";
 		n += answers;
 		now = seconds_of(CLOCK_MONOTONIC);
 		if (from == 0 && now > begin + seconds / 5) {
@@ -76,30 +84,39 @@ static long talk(int set, double seconds, clockid_t cpu, double *rate, double *c
 			n_from = n;
 		}
 	}
+	l->answers = n;
+	if (n == 0)
+		return "it answers nobody";
 	if (from == 0 || n == n_from)
-		return -1;
-	*rate = (double)(n - n_from) / (now - from);
-	*cpu_us = (seconds_of(cpu) - cpu_from) * 1e6 / (double)(n - n_from);
-	return n;
+		return NULL;
+	double cpu_s = seconds_of(cpu) - cpu_from;
+	l->rate = (double)(n - n_from) / (now - from);
+	l->cpu_us = cpu_s * 1e6 / (double)(n - n_from);
+	l->busy = 100 * cpu_s / (now - from);
+	return NULL;
 }
 
-long client(int port, int connections, double seconds, pid_t server, double *rate, double *cpu_us)
+const char *client(int port, int connections, double seconds, pid_t server, struct load *l)
 {
 	int set = epoll_create1(EPOLL_CLOEXEC), *fd = calloc((size_t)connections, sizeof(*fd)), n_open = 0;
-	long n = -1;
+	static char why[96];
 	clockid_t cpu;
+
+	*l = (struct load){ 0 };
+	why[0] = '\0';
 
 	for (; n_open < connections; n_open++) {
 		fd[n_open] = connect_to(port);
 		struct epoll_event event = { .events = EPOLLIN, .data.fd = fd[n_open] };
-		if (fd[n_open] < 0 || epoll_ctl(set, EPOLL_CTL_ADD, fd[n_open], &event) != 0 || !ask(fd[n_open]))
+		if (fd[n_open] < 0 || epoll_ctl(set, EPOLL_CTL_ADD, fd[n_open], &event) != 0 || !ask(fd[n_open])) {
+			snprintf(why, sizeof(why), "connection %d of %d: %s", n_open + 1, connections, strerror(errno));
 			break;
+		}
 	}
-	if (n_open == connections && clock_getcpuclockid(server, &cpu) == 0)
-		n = talk(set, seconds, cpu, rate, cpu_us);
+	const char *failure = why[0] ? why : clock_getcpuclockid(server, &cpu) != 0 ? "it has gone" : talk(set, seconds, cpu, l);
 	for (int i = 0; i < n_open; i++)
 		close(fd[i]);
 	close(set);
 	free(fd);
-	return n;
+	return failure;
 }

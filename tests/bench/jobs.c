@@ -42,25 +42,27 @@ const struct job jobs[] = {
 	{ TIMERS, .arg = 100000, .most_rounds = 5, .is_long = true, .figures = { { "timers.100000", "ns", "arm + expire, 100 000 sleepers" } } },
 	{ TIMERS, .arg = 1000000, .most_rounds = 3, .is_long = true, .figures = { { "timers.1000000", "ns", "arm + expire, 1 000 000 sleepers" } } },
 	{ LATENESS, .arg = MANY, .most_rounds = 5, .figures = {
-		{ "timers.earliest", "ms", "1000 sleepers, 1-100 ms: the earliest wake-up" },
-		{ "timers.p50", "ms", "half of them are not later than" },
-		{ "timers.p99", "ms", "99 % are not later than" } } },
+		{ "timers.earliest", "ms", "1000 sleepers, 1-100 ms: the earliest wake-up, after it was due" },
+		{ "timers.p50", "ms", "half of them wake not later than this after they are due" },
+		{ "timers.p99", "ms", "99 of 100 wake not later than this after they are due" } } },
 	{ IDLE, .arg = MANY, .most_rounds = 1, .figures = {
-		{ "idle.wakeups", "", "5 s (quick: 1 s), 1000 readers wait in vain" },
-		{ "idle.cpu", "ms", "processor time in these" } } },
+		{ "idle.wakeups", "", "times that the thread wakes up in 5 s (quick: 1 s), 1000 readers wait in vain" },
+		{ "idle.cpu", "ms", "processor time in these 5 s (quick: 1 s)" } } },
 
 	{ LOOP, TALK, 0, .figures = { { "io.rw", "ns", "a byte there and back: write, read" } } },
 	{ LOOP, TALK_POLL, 0, .figures = { { "io.poll", "ns", "a byte there and back, with a poll before each read" } } },
 	{ CALLS, TALK, 0, .most_rounds = 1, .figures = { { "io.rw.calls", "", "system calls of one there and back" } } },
-	{ CALLS, TALK_POLL, 0, .most_rounds = 1, .figures = { { "io.poll.calls", "", "a byte there and back, with a poll before each read" } } },
+	{ CALLS, TALK_POLL, 0, .most_rounds = 1, .figures = { { "io.poll.calls", "", "system calls of one there and back, with a poll before each read" } } },
 
 	{ ECHO, .arg = 100, .most_rounds = 5, .figures = {
 		{ "echo.100", "req/s", "echo server, 100 connections", true },
-		{ "echo.100.cpu", "us", "echo server, 100 connections: its processor time for a request" } } },
+		{ "echo.100.cpu", "us", "echo server, 100 connections: its processor time for a request" },
+		{ "echo.100.busy", "%", "share of the time in which it ran (less than 90: its client was slower)" } } },
 	{ ECHO_CALLS, .arg = 100, .most_rounds = 1, .figures = { { "echo.100.calls", "", "echo server, 100 connections: its system calls for a request" } } },
 	{ ECHO, .arg = 1000, .most_rounds = 5, .is_long = true, .figures = {
 		{ "echo.1000", "req/s", "echo server, 1000 connections", true },
-		{ "echo.1000.cpu", "us", "echo server, 1000 connections: its processor time for a request" } } },
+		{ "echo.1000.cpu", "us", "echo server, 1000 connections: its processor time for a request" },
+		{ "echo.1000.busy", "%", "share of the time in which it ran (less than 90: its client was slower)" } } },
 
 	{ INSTRUCTIONS, SWITCH, 0, .most_rounds = 1, .figures = { { "instr.switch", "", "instructions: one bare switch, and the loop around it" } } },
 	{ INSTRUCTIONS, ROUNDTRIP, 0, .most_rounds = 1, .figures = { { "instr.roundtrip", "", "instructions: resume + yield" } } },

@@ -55,12 +55,16 @@ const char *worker_sample(const struct contender *c, const struct job *job, int 
 
 /* --- client.c ----------------------------------------------------------------------------- */
 
-/* @connections to the server at @port, each with one request under way, for @seconds.
- *
- * Returns      how many were answered, from the first on; -1: it was refused.
- * @rate        answers per second, after a fifth of the time
- * @cpu_us      of process @server for each of these */
-long client(int port, int connections, double seconds, pid_t server, double *rate, double *cpu_us);
+struct load {
+	long answers;  /* from the first on */
+	double rate;   /* answers per second, after a fifth of the time; 0: there were none then */
+	double cpu_us; /* of the server for each of these */
+	double busy;   /* of 100: how much of that time it ran */
+};
+
+/* @connections to the server at @port, which is process @server, each with one request
+ * under way, for @seconds. NULL; or why not. */
+const char *client(int port, int connections, double seconds, pid_t server, struct load *l);
 
 /* --- results.c ---------------------------------------------------------------------------- */
 

@@ -230,39 +230,45 @@ static const char *take_numbers(const char *line, const struct job *job, double 
 }
 
 /* One server and one client. @calls: what the server has made, if it is traced. */
-static const char *echo_once(struct worker *w, const struct job *job, double seconds, double *value, long *requests, long *calls)
+static const char *echo_once(struct worker *w, const struct job *job, double seconds, struct load *l, long *calls)
 {
 	int port, server;
 	char *line = ask(w);
 
 	if (!line)
 		return no_answer;
-	if (sscanf(line, "%d %d", &port, &server) != 2)
+	if (sscanf(line, "%d %d", &port, &server) != 2 || server <= 0)
 		return line[0] == '!' ? line + 2 : "it has not begun to serve";
-	*requests = client(port, (int)job->arg, seconds, server, &value[0], &value[1]);
+	const char *why = client(port, (int)job->arg, seconds, server, l);
 	kill(server, SIGKILL);
 	line = read_line(w);
-	if (*requests < 0 || !line)
-		return "it does not serve so many";
-	*calls = atol(line);
-	return NULL;
+	*calls = line ? atol(line) : 0;
+	return why ? why : line ? NULL : no_answer;
 }
 
 static const char *sample_echo(struct worker *w, const struct job *job, const struct options *o, double *value)
 {
-	long requests, calls;
+	struct load l, more;
+	long calls, more_calls;
+	const char *why;
 
-	if (job->kind == ECHO)
-		return echo_once(w, job, o->is_quick ? 0.5 : 3, value, &requests, &calls);
-	double ignored[2];
-	long more_requests, more_calls;
-	const char *why = echo_once(w, job, 0.2, ignored, &requests, &calls);
+	if (job->kind == ECHO) {
+		if ((why = echo_once(w, job, o->is_quick ? 0.5 : 3, &l, &calls)) != NULL)
+			return why;
+		value[0] = l.rate;
+		value[1] = l.cpu_us;
+		value[2] = l.busy;
+		return l.rate > 0 ? NULL : "it has answered nobody but at the beginning";
+	}
+	why = echo_once(w, job, 0.2, &l, &calls);
 	if (!why)
-		why = echo_once(w, job, 0.8, ignored, &more_requests, &more_calls);
-	if (!why && (calls <= 0 || more_requests <= requests))
+		why = echo_once(w, job, 0.8, &more, &more_calls);
+	if (!why && calls <= 0)
 		why = "ptrace is not allowed here";
+	if (!why && more.answers <= l.answers)
+		why = "the machine is too busy to count them";
 	if (!why)
-		value[0] = (double)(more_calls - calls) / (double)(more_requests - requests);
+		value[0] = (double)(more_calls - calls) / (double)(more.answers - l.answers);
 	return why;
 }
 
