@@ -120,12 +120,17 @@ json() { # EXPRESSION over $d
 	peer greedy '' memory.private.10000 'echo "! no memory left"'
 	peer broken '' memory.private.10000 'exit 1'
 	peer killed '' memory.private.10000 'kill $$'
-	run -0 bench --rounds 1 --only memory --quick
+	run -0 bench --rounds 1 --only memory --quick --json "$BATS_TEST_TMPDIR/json"
 	echo "$output"
 	[[ $output == *"costep "*4200* ]]
 	[[ $output == *"greedy     no memory left"* ]]
 	[[ $output == *"broken     it gave no answer: exit 1"* ]]
 	[[ $output == *"killed     it gave no answer: signal 15, Terminated"* ]]
+	run -0 json 'join "; ", map { "$_->{name} $_->{peer} $_->{why}" } grep { $_->{peer} ne "broken" } @{$d->{failed}}' \
+		<"$BATS_TEST_TMPDIR/json"
+	[ "$output" = "memory.private.10000 greedy no memory left; memory.private.10000 killed it gave no answer: signal 15, Terminated" ]
+	run -0 json '"$d->{machine} $d->{interrupted}"' <"$BATS_TEST_TMPDIR/json"
+	[[ $output == *"processor"*", Linux "*" 0" ]]
 }
 
 @test "each sample is of a process of its own, and who has failed is gone" {

@@ -65,23 +65,10 @@ static void print_figure(FILE *f, int job, int figure)
 	fputs("]}", f);
 }
 
-void print_json(FILE *f, const struct options *o)
+static void print_targets(FILE *f)
 {
 	const char *comma = "";
 
-	fputs("{\"built\": ", f);
-	print_string(f, o->built);
-	fprintf(f, ", \"rounds\": %d, \"quick\": %s, \"figures\": [", o->rounds, o->is_quick ? "true" : "false");
-	for (int j = 0; j < n_jobs; j++)
-		for (int i = 0; i < n_figures(&jobs[j]); i++) {
-			if (!was_measured(j, i))
-				continue;
-			fprintf(f, "%s\n  ", comma);
-			print_figure(f, j, i);
-			comma = ",";
-		}
-	fputs("],\n\"targets\": [", f);
-	comma = "";
 	for (int i = 0; i < n_targets; i++) {
 		fprintf(f, "%s\n  {\"target\": ", comma);
 		print_string(f, targets[i].text);
@@ -91,8 +78,31 @@ void print_json(FILE *f, const struct options *o)
 		fputs("}", f);
 		comma = ",";
 	}
-	fputs("],\n\"missing\": [", f);
-	comma = "";
+}
+
+static void print_failed(FILE *f)
+{
+	const char *comma = "";
+
+	for (int j = 0; j < n_jobs; j++)
+		for (int p = 0; p < n_contenders; p++) {
+			if (!why_not[j][p][0])
+				continue;
+			fprintf(f, "%s\n  {\"name\": ", comma);
+			print_string(f, jobs[j].figures[0].name);
+			fputs(", \"peer\": ", f);
+			print_string(f, contenders[p].name);
+			fputs(", \"why\": ", f);
+			print_string(f, why_not[j][p]);
+			putc('}', f);
+			comma = ",";
+		}
+}
+
+static void print_missing(FILE *f)
+{
+	const char *comma = "";
+
 	for (int p = 0; p < n_contenders; p++) {
 		if (!contenders[p].missing[0])
 			continue;
@@ -103,5 +113,31 @@ void print_json(FILE *f, const struct options *o)
 		fputs("}", f);
 		comma = ", ";
 	}
+}
+
+void print_json(FILE *f, const struct options *o)
+{
+	const char *comma = "";
+
+	fputs("{\"built\": ", f);
+	print_string(f, o->built);
+	fputs(", \"machine\": ", f);
+	print_string(f, machine());
+	fprintf(f, ", \"rounds\": %d, \"quick\": %s, \"interrupted\": %s, \"figures\": [", o->rounds,
+		o->is_quick ? "true" : "false", is_interrupted ? "true" : "false");
+	for (int j = 0; j < n_jobs; j++)
+		for (int i = 0; i < n_figures(&jobs[j]); i++) {
+			if (!was_measured(j, i))
+				continue;
+			fprintf(f, "%s\n  ", comma);
+			print_figure(f, j, i);
+			comma = ",";
+		}
+	fputs("],\n\"targets\": [", f);
+	print_targets(f);
+	fputs("],\n\"failed\": [", f);
+	print_failed(f);
+	fputs("],\n\"missing\": [", f);
+	print_missing(f);
 	fputs("]}\n", f);
 }
