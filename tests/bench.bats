@@ -157,7 +157,7 @@ json() { # EXPRESSION over $d
 	cp "$BATS_FILE_TMPDIR"/real/peer_{costep,floor} "$peers"
 	run -0 --separate-stderr bench --rounds 1 --quick --only echo.100
 	echo "$output"
-	[[ $output == *"echo.100.busy: share of the time in which it ran"*", %"*"  floor  "* ]]
+	[[ $output == *"echo.100.busy: how much of the time it ran"*", %"*"  floor  "* ]]
 	run -0 bash -c "ulimit -n 50; '$BATS_FILE_TMPDIR/bench' --peers '$peers' --targets '$BATS_TEST_TMPDIR/targets' \
 		--rounds 1 --quick --only echo.100"
 	echo "$output"
@@ -191,7 +191,7 @@ json() { # EXPRESSION over $d
 	peer costep '' memory.private.100000 'echo 4100' 'echo 4200'
 	run -0 --separate-stderr bench --quick --only memory.private
 	echo "$output"
-	[[ $output == *"QUICK leaves out"*": memory.private.100000, memory.private.1000000"* ]]
+	[[ $output == *"QUICK leaves out"*"  memory.private.100000, memory.private.1000000"* ]]
 	run -0 --separate-stderr bench --quick --rounds 2 --only memory.private.100000
 	echo "$output"
 	[[ $output == *"  costep         4150 (4100 .. 4200)"* && $output != *"leaves out"* ]]

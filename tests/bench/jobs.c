@@ -57,12 +57,12 @@ const struct job jobs[] = {
 	{ ECHO, .arg = 100, .most_rounds = 5, .figures = {
 		{ "echo.100", "req/s", "echo server, 100 connections", true },
 		{ "echo.100.cpu", "us", "echo server, 100 connections: its processor time for a request" },
-		{ "echo.100.busy", "%", "share of the time in which it ran (less than 90: its client was slower)" } } },
+		{ "echo.100.busy", "%", "how much of the time it ran (below 90: its client was slower)" } } },
 	{ ECHO_CALLS, .arg = 100, .most_rounds = 1, .figures = { { "echo.100.calls", "", "echo server, 100 connections: its system calls for a request" } } },
 	{ ECHO, .arg = 1000, .most_rounds = 5, .is_long = true, .figures = {
 		{ "echo.1000", "req/s", "echo server, 1000 connections", true },
 		{ "echo.1000.cpu", "us", "echo server, 1000 connections: its processor time for a request" },
-		{ "echo.1000.busy", "%", "share of the time in which it ran (less than 90: its client was slower)" } } },
+		{ "echo.1000.busy", "%", "how much of the time it ran (below 90: its client was slower)" } } },
 
 	{ INSTRUCTIONS, SWITCH, 0, .most_rounds = 1, .figures = { { "instr.switch", "", "instructions: one bare switch, and the loop around it" } } },
 	{ INSTRUCTIONS, ROUNDTRIP, 0, .most_rounds = 1, .figures = { { "instr.roundtrip", "", "instructions: resume + yield" } } },

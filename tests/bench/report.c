@@ -107,16 +107,19 @@ static void print_targets(FILE *f)
 
 static void print_left_out(FILE *f)
 {
-	const char *before = "QUICK leaves out (ONLY=name measures them all the same): ";
+	enum { A_LINE = 3 };
+	int n = 0;
 
 	for (int j = 0; j < n_jobs; j++) {
 		if (!left_out[j])
 			continue;
-		fprintf(f, "%s%s", before, jobs[j].figures[0].name);
-		before = ", ";
+		if (n == 0)
+			fputs("QUICK leaves out (ONLY=name measures them all the same):", f);
+		fprintf(f, "%s%s", n % A_LINE == 0 ? "\n  " : ", ", jobs[j].figures[0].name);
+		n++;
 	}
-	if (before[0] == ',')
-		fputc('\n', f);
+	if (n > 0)
+		putc('\n', f);
 }
 
 /* Who is who, and how a line is read. */
