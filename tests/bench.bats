@@ -104,7 +104,9 @@ json() { # EXPRESSION over $d
 		switch.equal <= 1   x boost:switch.equal
 		switch.equal <= 1   x nobody
 	END
-	run -0 --separate-stderr bench --rounds 3 --only switch
+	run -0 --separate-stderr bench --rounds 3 --only switch --svg "$BATS_TEST_TMPDIR/svg"
+	grep -q '>costep</text>' "$BATS_TEST_TMPDIR/svg"
+	grep -q '>something</text>' "$BATS_TEST_TMPDIR/svg" # boost, in words
 	echo "$output"
 	[[ $output == *"  costep           20 (10 .. 30) "* ]]
 	[[ $output == *"  boost            20 (5 .. 40) "*" x1.50 (0.50 .. 2.00) "* ]]
