@@ -91,6 +91,17 @@ json() { # EXPRESSION over $d
 	[ "${output%.*}" -lt 6000 ] # a page, and the ucontext_t; by malloc it was three pages
 }
 
+@test "if memory runs out, it is the sample that ends" {
+	"$BATS_FILE_TMPDIR/real/peer_costep" sample timers.10000 15 1 <<<s &
+	local pid=$!
+	for ((i = 0; i < 100; i++)); do
+		[ "$(cat /proc/"$(pgrep -P $pid)"/oom_score_adj)" != 1000 ] || break
+		sleep 0.01
+	done
+	[ "$i" -lt 100 ]
+	wait $pid
+}
+
 @test "ratios are of the same round; medians decide about targets" {
 	peer costep '' switch.equal 'echo 10' 'echo 20' 'echo 30'
 	peer boost '' switch.equal 'echo 5' 'echo 40' 'echo 20' # 2, 0.5, 1.5; of medians 1
