@@ -18,7 +18,7 @@
  *
  * What is not: safety. costep's resume checks for misuse and keeps errno, its stacks have
  * guards, its read and write are the program's own blocking calls, hooked. State Threads
- * saves no floating-point settings; the guards of a peer are those that it has by default.
+ * saves no floating-point settings (as floor: for these two DIFFER is SWITCH again); the guards of a peer are those that it has by default.
  */
 #ifndef BENCH_PEER_H
 #define BENCH_PEER_H

@@ -3,7 +3,8 @@
  * GNU Pth, with select below.
  *
  * SWITCH is its pth_uctx_switch. It has no resume: ROUNDTRIP is main and another thread
- * that yield to each other by name.
+ * that yield to each other by name. Memory is left out: it looks for a place for each thread
+ * among all, so that 10 000 idle ones take 5 s to make (of 11 KB each).
  */
 #include "peer.h"
 
