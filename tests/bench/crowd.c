@@ -100,7 +100,7 @@ void sample_timers(const struct job *job)
 {
 	n_sleepers = job->arg;
 	if (peer.sched->most && n_sleepers > peer.sched->most)
-		give_up("left out: it looks at all of them in each turn, and does not come to an end");
+		give_up("left out: it looks at all of them in each turn");
 	have_memory(n_sleepers);
 	for (long i = 0; i < n_sleepers; i++)
 		peer.sched->spawn(sleep_some_times, (void *)i);
