@@ -379,14 +379,14 @@ $(eval $(call hooks_rule,$(BENCH)))
 $(BENCH)/peer_costep: $(addprefix $(BENCH)/,$(addsuffix .o,$(LIB_FILES))) $(BENCH)/costep_hooks.o
 $(BENCH)/peer_floor: $(call bench_objects,floor_swap_$(ARCH))
 # Four times: with 0 to 3 times 16 bytes before all code. Where it lies in cache lines makes up
-# to a tenth of a switch; rounds take them in turn (workers.c), so that this is in the spread.
+# to a tenth of a switch; rounds take them in turn (samples.c), so that this is in the spread.
 PAD := $(call bench_objects,pad)
 $(BENCH)/peer_%: $(call bench_objects,worker loop trace crowd talk jobs) $(BENCH)/tests/bench/peer_%.o | $(PAD)
 	$(call need,$(CXX),bench)$(call say,LINK,$@)
 	$(Q)pad=; for n in 0 1 2 3; do \
 	  $(CXX) -Wl,-z,noexecstack $$pad $^ $(call bench_libs,peer_$*) $(LDLIBS) -o $@.$$n || exit; pad="$$pad $(PAD)"; \
 	done; ln -f $@.0 $@
-$(BENCH)/bench: $(call bench_objects,bench workers client results targets report json svg machine jobs)
+$(BENCH)/bench: $(call bench_objects,bench options workers samples client results targets report json svg machine jobs)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $^ -lm -o $@
 

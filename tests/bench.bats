@@ -11,7 +11,7 @@ setup_file() {
 	cd "$BATS_TEST_DIRNAME/.." || return 1
 	local b=tests/bench worker=() bench=() name
 	for name in worker loop trace crowd talk jobs; do worker+=("$b/$name.c"); done
-	for name in bench workers client results targets report json svg machine jobs; do bench+=("$b/$name.c"); done
+	for name in bench options workers samples client results targets report json svg machine jobs; do bench+=("$b/$name.c"); done
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s lib
 	mkdir "$BATS_FILE_TMPDIR/real"
 	local cc=("${CC:-gcc}" -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -iquote src)

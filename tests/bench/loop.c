@@ -58,7 +58,7 @@ double sample_loop(const struct job *job, int ms)
 }
 
 /* Two lengths, each in a dump of its own; the difference leaves out what comes before
- * and after. 2000 more, as workers.c knows. */
+ * and after. 2000 more, as samples.c knows. */
 void count_loop(const struct job *job)
 {
 	run_op(job->op, 1000, job->arg);

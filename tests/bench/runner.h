@@ -2,8 +2,10 @@
 /*
  * runner — starts the peers' programs, asks them in turn, and says what came of it.
  *
- *   bench.c     options, rounds
- *   workers.c   the programs: one process for each sample, pinned to a processor
+ *   bench.c     rounds
+ *   options.c   what is asked for
+ *   workers.c   the peers' programs: who is there; started on a processor of their own
+ *   samples.c   one sample, in a process of its own
  *   client.c    the other end of the echo servers
  *   results.c   samples, medians, ratios; targets.c: what they should be
  *   machine.c   where all this is measured
@@ -33,6 +35,14 @@ struct options {
 	int ms;                    /* for a sample of a loop */
 };
 
+/* --- options.c ---------------------------------------------------------------------------- */
+
+struct options options_of(int argc, char **argv);
+
+/* A quick run leaves long ones out, unless they are asked for by name. */
+bool is_wanted(const struct job *job, const struct options *o);
+extern bool left_out[MAX_JOBS]; /* because the run is a quick one */
+
 /* --- workers.c ---------------------------------------------------------------------------- */
 
 struct contender {
@@ -48,6 +58,27 @@ extern volatile sig_atomic_t is_interrupted;
 
 /* Find the programs in @dir and ask them what they can do. */
 void find_contenders(const char *dir);
+
+enum { PATIENCE_MS = 180 * 1000 }; /* for one answer: a million sleepers of a slow peer */
+
+struct worker {
+	pid_t pid;
+	int in, out; /* what it reads, and what it says */
+	bool is_late; /* it has not answered in time */
+	char line[256];
+};
+
+/* false: the system has not what it takes, and errno says what. */
+bool worker_start(struct worker *w, char *const argv[], bool is_quiet);
+/* The next line, without its end; NULL: there is none. */
+char *worker_line(struct worker *w);
+/* Returns how it has ended, as waitpid says it. */
+int worker_stop(struct worker *w);
+
+/* As much as there is room for; NULL is nothing. */
+void copy_text(char *to, size_t len, const char *from);
+
+/* --- samples.c ---------------------------------------------------------------------------- */
 
 /* Take one sample, in a process that ends with it: @value[n_figures(job)]. NULL; or why
  * there is none. */
@@ -76,8 +107,6 @@ struct spread {
 /* The sample of a round; NAN: there is none. */
 extern double samples[MAX_JOBS][MAX_FIGURES][MAX_PEERS][MAX_ROUNDS];
 extern char why_not[MAX_JOBS][MAX_PEERS][96]; /* "": no failure */
-
-extern bool left_out[MAX_JOBS]; /* because the run is a quick one */
 
 void clear_samples(void);
 bool find_figure(const char *name, int *job, int *figure);

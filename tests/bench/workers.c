@@ -13,17 +13,8 @@
 
 #include "runner.h"
 
-enum { PATIENCE_MS = 180 * 1000 }; /* for one sample: a million sleepers of a slow peer */
-
 struct contender contenders[MAX_PEERS];
 int n_contenders, n_processors, peers_cpu = -1;
-
-struct worker {
-	pid_t pid;
-	int in, out; /* what it reads, and what it says */
-	bool is_late; /* it has not answered in time */
-	char line[256];
-};
 
 /* --- processes ---------------------------------------------------------------------------- */
 
@@ -38,8 +29,7 @@ static void pin(void)
 	sched_setaffinity(0, sizeof(one), &one);
 }
 
-/* false: the system has not what it takes, and errno says what. */
-static bool start(struct worker *w, char *const argv[], bool is_quiet)
+bool worker_start(struct worker *w, char *const argv[], bool is_quiet)
 {
 	int in[2], out[2];
 
@@ -76,8 +66,7 @@ static bool start(struct worker *w, char *const argv[], bool is_quiet)
 	return true;
 }
 
-/* Returns how it has ended, as waitpid says it. */
-static int stop(struct worker *w)
+int worker_stop(struct worker *w)
 {
 	int status = 0;
 
@@ -101,8 +90,7 @@ static bool is_readable(struct worker *w)
 	return n_ready == 1;
 }
 
-/* The next line, without its end; NULL: there is none. */
-static char *read_line(struct worker *w)
+char *worker_line(struct worker *w)
 {
 	for (size_t n = 0; n + 1 < sizeof(w->line); n++) {
 		if (!is_readable(w) || read(w->out, &w->line[n], 1) != 1)
@@ -117,7 +105,7 @@ static char *read_line(struct worker *w)
 
 /* --- who is there ------------------------------------------------------------------------- */
 
-static void copy(char *to, size_t len, const char *from)
+void copy_text(char *to, size_t len, const char *from)
 {
 	snprintf(to, len, "%s", from ? from : "");
 }
@@ -128,20 +116,20 @@ static void get_to_know(const char *path)
 	struct worker w;
 	char *line;
 
-	copy(c.path, sizeof(c.path), path);
-	if (!start(&w, (char *[]){ c.path, "about", NULL }, false))
+	copy_text(c.path, sizeof(c.path), path);
+	if (!worker_start(&w, (char *[]){ c.path, "about", NULL }, false))
 		die("cannot start %s: %s", path, strerror(errno));
-	if ((line = read_line(&w)) != NULL) {
-		copy(c.name, sizeof(c.name), strsep(&line, "\t"));
-		copy(c.what, sizeof(c.what), strsep(&line, "\t"));
-		copy(c.missing, sizeof(c.missing), line);
+	if ((line = worker_line(&w)) != NULL) {
+		copy_text(c.name, sizeof(c.name), strsep(&line, "\t"));
+		copy_text(c.what, sizeof(c.what), strsep(&line, "\t"));
+		copy_text(c.missing, sizeof(c.missing), line);
 	}
-	while ((line = read_line(&w)) != NULL) {
+	while ((line = worker_line(&w)) != NULL) {
 		const struct job *job = job_by_name(line);
 		if (job)
 			c.can[job - jobs] = true;
 	}
-	stop(&w);
+	worker_stop(&w);
 	if (!c.name[0])
 		die("%s does not say who it is", path);
 	if (n_contenders == MAX_PEERS)
@@ -172,166 +160,4 @@ void find_contenders(const char *dir)
 	memmove(contenders + 1, contenders, (size_t)ours * sizeof(first));
 	contenders[OURS] = first;
 	free(list);
-}
-
-/* --- samples ------------------------------------------------------------------------------ */
-
-/* Of the ways in which it is linked, this round's; there may be only one. */
-static void program_of(char *path, size_t len, const struct contender *c, int round)
-{
-	enum { WAYS = 4 };
-
-	snprintf(path, len, "%s.%d", c->path, round % WAYS);
-	if (access(path, X_OK) != 0)
-		copy(path, len, c->path);
-}
-
-static bool start_sample(struct worker *w, const struct contender *c, const struct job *job, int round, const struct options *o)
-{
-	char ms[16], path[sizeof(c->path) + 16];
-
-	snprintf(ms, sizeof(ms), "%d", o->ms);
-	program_of(path, sizeof(path), c, round);
-	return start(w, (char *[]){ path, "sample", (char *)job->figures[0].name, ms, o->is_quick ? "1" : "0", NULL },
-		     false);
-}
-
-static char *ask(struct worker *w)
-{
-	return write(w->in, "s\n", 2) == 2 ? read_line(w) : NULL;
-}
-
-static const char no_answer[] = "it gave no answer";
-
-/* Why there was none, from how it has ended. */
-static const char *why_none(const struct worker *w, int status)
-{
-	static char why[96];
-
-	if (w->is_late)
-		snprintf(why, sizeof(why), "%s in %d s", no_answer, PATIENCE_MS / 1000);
-	else if (WIFSIGNALED(status))
-		snprintf(why, sizeof(why), "%s: signal %d, %s", no_answer, WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		snprintf(why, sizeof(why), "%s: exit %d", no_answer, WEXITSTATUS(status));
-	return why;
-}
-
-static const char *take_numbers(const char *line, const struct job *job, double *value)
-{
-	if (!line)
-		return no_answer;
-	if (line[0] == '!')
-		return line + 2;
-	for (int i = 0, used; i < n_figures(job); i++, line += used)
-		if (sscanf(line, "%lf%n", &value[i], &used) != 1)
-			return "its answer is no number";
-	return NULL;
-}
-
-/* One server and one client. @calls: what the server has made, if it is traced. */
-static const char *echo_once(struct worker *w, const struct job *job, double seconds, struct load *l, long *calls)
-{
-	int port, server;
-	char *line = ask(w);
-
-	if (!line)
-		return no_answer;
-	if (sscanf(line, "%d %d", &port, &server) != 2 || server <= 0)
-		return line[0] == '!' ? line + 2 : "it has not begun to serve";
-	const char *why = client(port, (int)job->arg, seconds, server, l);
-	kill(server, SIGKILL);
-	line = read_line(w);
-	*calls = line ? atol(line) : 0;
-	return why ? why : line ? NULL : no_answer;
-}
-
-static const char *sample_echo(struct worker *w, const struct job *job, const struct options *o, double *value)
-{
-	struct load l, more;
-	long calls, more_calls;
-	const char *why;
-
-	if (job->kind == ECHO) {
-		if ((why = echo_once(w, job, o->is_quick ? 0.5 : 3, &l, &calls)) != NULL)
-			return why;
-		value[0] = l.rate;
-		value[1] = l.cpu_us;
-		value[2] = l.busy;
-		return l.rate > 0 ? NULL : "it has answered nobody but at the beginning";
-	}
-	why = echo_once(w, job, 0.2, &l, &calls);
-	if (!why)
-		why = echo_once(w, job, 0.8, &more, &more_calls);
-	if (!why && calls <= 0)
-		why = "ptrace is not allowed here";
-	if (!why && more.answers <= l.answers)
-		why = "the machine is too busy to count them";
-	if (!why)
-		value[0] = (double)(more_calls - calls) / (double)(more.answers - l.answers);
-	return why;
-}
-
-/* The whole sum of a dump of callgrind's; -1: there is none. */
-static long total_of(const char *out, int dump)
-{
-	char path[4300], line[256];
-	long sum = -1;
-
-	snprintf(path, sizeof(path), "%s.%d", out, dump);
-	FILE *f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		(void)(sscanf(line, "totals: %ld", &sum) == 1 || sscanf(line, "summary: %ld", &sum) == 1);
-	if (f)
-		fclose(f);
-	unlink(path);
-	return sum;
-}
-
-static const char *sample_instructions(const struct contender *c, const struct job *job, double *value)
-{
-	char dir[4096], out[4200], option[4300], *line;
-	const char *tmp = getenv("TMPDIR");
-	static char why[96];
-	struct worker w;
-
-	copy(why, sizeof(why), "callgrind gave no count ('make deps bench' installs valgrind)");
-	snprintf(dir, sizeof(dir), "%s/bench-XXXXXX", tmp ? tmp : "/tmp");
-	if (!mkdtemp(dir))
-		return "there is no place for callgrind's output";
-	snprintf(out, sizeof(out), "%s/out", dir);
-	snprintf(option, sizeof(option), "--callgrind-out-file=%s", out);
-	if (start(&w, (char *[]){ "valgrind", "--quiet", "--tool=callgrind", option, (char *)c->path, "count",
-				  (char *)job->figures[0].name, NULL }, true)) {
-		while ((line = read_line(&w)) != NULL) /* until it ends */
-			if (line[0] == '!')
-				copy(why, sizeof(why), line + 2);
-		stop(&w);
-	}
-	total_of(out, 1); /* making what is needed */
-	long few = total_of(out, 2), many = total_of(out, 3);
-	unlink(out);
-	rmdir(dir);
-	if (few <= 0 || many <= few)
-		return why;
-	value[0] = (double)(many - few) / 2000;
-	return NULL;
-}
-
-const char *worker_sample(const struct contender *c, const struct job *job, int round, const struct options *o, double *value)
-{
-	static char copied[96];
-	struct worker w;
-
-	if (job->kind == INSTRUCTIONS)
-		return sample_instructions(c, job, value);
-	if (!start_sample(&w, c, job, round, o))
-		return strerror(errno);
-	bool is_echo = job->kind == ECHO || job->kind == ECHO_CALLS;
-	const char *why = is_echo ? sample_echo(&w, job, o, value) : take_numbers(ask(&w), job, value);
-	int status = stop(&w);
-	if (why == no_answer)
-		return why_none(&w, status);
-	copy(copied, sizeof(copied), why); /* it may point into the worker's line */
-	return why ? copied : NULL;
 }
