@@ -218,6 +218,8 @@ json() { # EXPRESSION over $d
 	[[ $output == *'there is no "swich"'*"switch, roundtrip"*"echo"* ]]
 	run -2 bench --rounds 0
 	[[ $output == *"ROUNDS=0: must be 1 to 99"* ]]
+	run -2 bench --rounds 3x
+	[[ $output == *"ROUNDS=3x: must be 1 to 99"* ]]
 	echo 'swich.equal <= 1' >"$BATS_TEST_TMPDIR/targets"
 	run -2 bench
 	[[ $output == *"targets:1: no target"*"swich.equal <= 1"* ]]

@@ -82,6 +82,7 @@ struct options options_of(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options o = { .built = "unknown flags" };
+	char rest;
 
 	for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
 		switch (c) {
@@ -90,8 +91,7 @@ struct options options_of(int argc, char **argv)
 		case ONLY: o.only = optarg; break;
 		case QUICK: o.is_quick = true; break;
 		case ROUNDS:
-			o.rounds = atoi(optarg);
-			if (o.rounds < 1 || o.rounds > MAX_ROUNDS)
+			if (sscanf(optarg, "%d%c", &o.rounds, &rest) != 1 || o.rounds < 1 || o.rounds > MAX_ROUNDS)
 				die("ROUNDS=%s: must be 1 to %d", optarg, MAX_ROUNDS);
 			break;
 		case JSON: o.json = optarg; break;
