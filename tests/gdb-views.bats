@@ -352,6 +352,9 @@ teardown() {
 	sees '\* +2 +bob +running +stop_here'
 	keys "co alice" Enter
 	sees '> +1 +alice +copied out'
+	sees '^coroutine 1 "alice", suspended, copied out \([0-9]+ bytes\)$'
+	sees '^\(gdb\) co alice$' # each in a line of its own
+	sees '^#1 .* in co_swap '
 	sees '[0-9]+ +coctx_swap\(&from->ctx'
 	keys "next" Enter
 	sees ' +1 +alice +copied out .*'

@@ -71,10 +71,20 @@ Example: (gdb) co 2"""
 
 
 def _show(title):
-    """By GDB itself: with TUI, the line is shown in the source window."""
+    """By GDB itself: with TUI, the line is shown in the source window. (There `frame` writes
+    before what was written before it, and ends no line.)"""
+    if _has_tui():
+        return [title] + gdb.execute("frame", False, True).rstrip("\n").split("\n")
     gdb.write(title + "\n")
     gdb.execute("frame")
     return []
+
+
+def _has_tui():
+    try:
+        return "not active" not in gdb.execute("info win", False, True)
+    except gdb.error:       # a GDB without
+        return False
 
 
 class CoApply(commands.Command):
