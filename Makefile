@@ -434,6 +434,6 @@ help: ## this list
 	@printf 'costep: coroutines, step by step.   make lesson1 is the place to begin.\n\n'
 	@sed -nE 's/^#? ?([A-Za-z][A-Za-z0-9-]*):[^#=]*## (.*)/  make \1\t\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | \
 	  awk -F '\t' '{ printf "%-18s %s\n", $$1, $$2 }'
-	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\n'
+	@printf '\nVARIANT=debug|release|asan|tsan  CC=gcc|clang  OPT=-O3  V=1 (show commands)\nLessons show what their texts say in debug and release; the sanitizers find some of it wrong.\n'
 
 .PHONY: lib install unit viztest bench-viz test test-all defects lint figures textcheck deps doctor clean help
