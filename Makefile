@@ -132,11 +132,14 @@ $(RELEASE)/libcostep.so: $(LIB_OBJECTS)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,libcostep.so.0 -Wl,-z,nodelete -Wl,-z,defs $^ $(LDLIBS) -o $@
 
-# The hooks as one object, which shows the replaced names and its public functions.
+# The hooks as one object, which shows the replaced names and its public functions. (And what a
+# compiler of functions with cleanups adds, for ThreadSanitizer: it is in several objects, of which the linker
+# keeps one. A local name for another one's would lead nowhere, and so would the unwinder.)
 define hooks_rule
 $(1)/costep_hooks.o: $(HOOK_FILES:%=$(1)/%.o)
 	$$(call say,LD,$$@)
-	$$(Q)$$(LD) -r $$^ -o $$@ && objcopy --localize-hidden $$@
+	$$(Q)$$(LD) -r $$^ -o $$@ && objcopy --localize-hidden $$@ && \
+	  objcopy --wildcard --globalize-symbol='DW.ref.*' $$@
 endef
 $(foreach d,$(sort $(B) $(RELEASE)),$(eval $(call hooks_rule,$(d))))
 

@@ -1688,6 +1688,7 @@ struct play {
 };
 
 static long n_blocks_before; /* the waiter came */
+static size_t n_fds_before;
 
 static void *wait_in_call(void *arg)
 {
@@ -1722,6 +1723,7 @@ static void begin(const struct play *p)
 	check_slot();
 	CHECK_EQ(co_resume(sibling), 0); /* the scribbler gets a save_buffer */
 	n_blocks_before = n_blocks;
+	n_fds_before = count_fds();
 	waiter = make(wait_in_call, p->row);
 }
 
@@ -1764,7 +1766,8 @@ static void check_is_out(const struct play *p, int n)
 	CHECK((const char *)lowest >= stack->hi - stack->save_len || are_locals_elsewhere());
 }
 
-/* What nobody waits for any more. A helper lets go of its job when it likes. */
+/* What nobody waits for any more. A helper lets go of its job when it likes: then the next
+ * lookup's descriptor has another number, of which a record is made, and stays. */
 static void after_it_is_gone(const struct play *p, int n)
 {
 	struct co_loop *loop = co_get_epoll_ct();
@@ -1778,6 +1781,9 @@ static void after_it_is_gone(const struct play *p, int n)
 	}
 	if (p->way == RELEASED && !p->is_first)
 		for (int i = 0; n_blocks > n_blocks_before && i < 100000; i++)
+			sched_yield();
+	if (p->row->meanwhile == open_gate)
+		for (int i = 0; count_fds() > n_fds_before && i < 100000; i++)
 			sched_yield();
 }
 

@@ -50,14 +50,19 @@ static inline int rounds(int n)
 }
 
 /* The memory of this process that is really there. */
+/* Of memory that is no file's: how much of libc is resident, is the page cache's business. From
+ * the page tables: what statm says may lag behind by some pages of each processor. */
 static inline size_t resident_bytes(void)
 {
-	unsigned long total, resident;
-	FILE *f = fopen("/proc/self/statm", "r");
+	char line[256];
+	unsigned long kib = 0;
+	FILE *f = fopen("/proc/self/smaps_rollup", "r");
 	CHECK(f != NULL);
-	CHECK_EQ(fscanf(f, "%lu %lu", &total, &resident), 2);
+	while (kib == 0 && fgets(line, sizeof(line), f))
+		(void)sscanf(line, "Anonymous: %lu", &kib);
 	fclose(f);
-	return resident * (size_t)sysconf(_SC_PAGESIZE);
+	CHECK(kib > 0);
+	return kib * 1024;
 }
 
 static inline size_t mapped_bytes(void)
