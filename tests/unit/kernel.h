@@ -85,15 +85,6 @@ static inline unsigned n_waits(void)
 	return kernel.n[EPOLL_WAIT] + kernel.n[EPOLL_PWAIT2];
 }
 
-/* In a child of a fork TSan ignores one of its fibers, and then sees races between
- * it and the others. */
-static inline void skip_forks_of_coroutines(void)
-{
-#ifdef CO_TSAN
-	check_skip("ThreadSanitizer: it does not know fibers in a child of a fork");
-#endif
-}
-
 /* --- coroutines ---------------------------------------------------------------- */
 
 static inline struct co *start(co_fn *fn, void *arg)
@@ -193,16 +184,6 @@ static inline int the_set(void)
 
 	CHECK_EQ(count_sets(&fd), 1);
 	return fd;
-}
-
-/* Wait for a child that must end well. */
-static inline void join_child(pid_t pid)
-{
-	int status;
-
-	CHECK(pid > 0);
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
 }
 
 #endif

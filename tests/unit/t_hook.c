@@ -31,6 +31,7 @@
 #include "co_poll.h"
 #include "coroutine.h"
 #include "hooks.h"
+#include "jumping_clock.h"
 #include "loop.h"
 #include "sleep.h"
 #include "tools.h"
@@ -849,21 +850,6 @@ static void two_threads(void)
 
 /* --- G: with a clock of our own, so that days take no time ------------------------------------------------ */
 
-static int64_t now_ns;
-
-static int64_t fake_now(void)
-{
-	return now_ns;
-}
-
-static void fake_sleep_until(int64_t at_ns)
-{
-	if (at_ns > now_ns)
-		now_ns = at_ns;
-}
-
-static const struct co_clock fake_clock = { fake_now, fake_sleep_until };
-
 enum { DAY = 24 * 3600 };
 #define SECOND_NS INT64_C(1000000000)
 
@@ -895,7 +881,7 @@ static void for_ever(void)
 {
 	int s[2];
 
-	co_set_clock(&fake_clock);
+	co_set_clock(&jumping_clock);
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
 	struct timed t = { .fd = s[0] }; /* {0, 0}: G02 */
 	struct co *co = start(wait_timed, &t);
@@ -912,7 +898,7 @@ static void timeouts(void)
 	static const struct timeval limits[] = { { 0, 900 }, { 1, 0 }, { 2, 500000 }, { 25 * DAY, 0 }, { 3000 * DAY, 1 } };
 	int s[2];
 
-	co_set_clock(&fake_clock);
+	co_set_clock(&jumping_clock);
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
 	for (int i = 0; i < 5; i++) {
 		struct timed t = { .fd = s[0], .limit = limits[i] };
@@ -948,7 +934,7 @@ static void one_deadline(void)
 {
 	int s[2];
 
-	co_set_clock(&fake_clock);
+	co_set_clock(&jumping_clock);
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
 	struct timed t = { .fd = s[0], .limit = { 100, 0 }, .writes = true };
 	struct co *a = start(wait_timed, &t), *b = start(slow_peer, &s[1]);
@@ -1125,7 +1111,7 @@ static void *call_it(void *arg)
 
 static void others_run(void)
 {
-	co_set_clock(&fake_clock); /* by the real one, the thread may be kept from running for all of a short sleep */
+	co_set_clock(&jumping_clock); /* by the real one, the thread may be kept from running for all of a short sleep */
 	for (intptr_t i = 0; i < 15; i++) {
 		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 		struct co *co = start(supply_later, NULL);
@@ -1237,7 +1223,7 @@ static void *sleep_long(void *arg)
 
 static void long_sleeps(void)
 {
-	co_set_clock(&fake_clock);
+	co_set_clock(&jumping_clock);
 	struct co *co = start(sleep_long, NULL);
 	run_loop();
 	end(co);
@@ -1264,7 +1250,7 @@ static void *wait_for_exceptions(void *arg)
 
 static void waits_are_not_in_vain(void)
 {
-	co_set_clock(&fake_clock);
+	co_set_clock(&jumping_clock);
 	struct co *co = start(wait_for_exceptions, NULL);
 	run_loop();
 	end(co);

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "costep.h"
+#include "jumping_clock.h"
 #include "tools.h"
 
 static struct co *start(co_fn *fn, void *arg)
@@ -188,26 +189,10 @@ static void select_beyond_its_set_alone(void)
 
 /* --- calls that nothing wakes: they sleep, and try again --------------------------------- */
 
-static int64_t demo_now;
-
-static int64_t now_ns(void)
-{
-	return demo_now;
-}
-
-static void jump_to(int64_t at_ns)
-{
-	if (at_ns > demo_now)
-		demo_now = at_ns;
-}
-
-/* No time passes: so it does not matter how busy the machine is. */
 static void use_own_clock(void)
 {
-	static const struct co_clock clock = { now_ns, jump_to };
-
-	demo_now = 1000000000;
-	co_set_clock(&clock);
+	clock_shows = 1000000000;
+	co_set_clock(&jumping_clock);
 }
 
 static struct sockaddr_un address;
@@ -368,7 +353,7 @@ static void late_but_in_time(void)
 	}
 	for (int i = 0; i < MANY; i++)
 		CHECK_EQ(write(many[i][1], "x", 1), 1);
-	demo_now += 20000000;
+	clock_shows += 20000000;
 	CHECK_EQ(co_eventloop(NULL, NULL, NULL), 0);
 	CHECK_EQ(n_received, MANY);
 	for (int i = 0; i < MANY; i++)

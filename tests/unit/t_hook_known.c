@@ -774,7 +774,6 @@ static void random_swaps(void)
 
 /* --- registrations that nobody wants ------------------------------------------------------------------ */
 
-/* How many events does the loop get, when data comes @n times and nobody reads? */
 static void skip_unless_exact(void)
 {
 	const char *timer = getenv("COSTEP_TIMER");
@@ -784,6 +783,7 @@ static void skip_unless_exact(void)
 	SKIP_IF_WATCHED("it is slow: sleeps are interrupted by nothing");
 }
 
+/* How many events does the loop get, when data comes @n times and nobody reads? */
 static uint64_t sleeps_by_data(int n, int fd)
 {
 	uint64_t before = co_loop_stats().sleeps;

@@ -419,17 +419,22 @@ static void *answer_until_killed(void *arg)
 	return answer_all(&never);
 }
 
+/* The child of a fork ends, and its parent sees that it has done so well. */
+static void both_end(pid_t pid)
+{
+	if (pid == 0)
+		_exit(0);
+	join_child(pid);
+}
+
 /* The child's lookups are done by helpers of its own. */
 static void fork_meanwhile(void)
 {
 	enum { MANY = 6 };
 	struct co *co[MANY];
 	pthread_t thread;
-	int status;
 
-#ifdef CO_TSAN
-	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
-#endif
+	skip_forks_of_coroutines();
 	make_lookups_slow();
 	for (int i = 0; i < MANY; i++)
 		co[i] = start(look_up_slow, NULL);
@@ -443,10 +448,7 @@ static void fork_meanwhile(void)
 		CHECK_EQ(co_status(co[i]), CO_DONE);
 		CHECK_EQ(co_release(co[i]), 0);
 	}
-	if (pid == 0)
-		_exit(0);
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
+	both_end(pid);
 }
 
 static void *pass_through(void *arg)
@@ -496,11 +498,8 @@ static void *ask_in_child(void *arg)
 static void fork_beside_a_thread(void)
 {
 	pthread_t thread;
-	int status;
 
-#ifdef CO_TSAN
-	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
-#endif
+	skip_forks_of_coroutines();
 	make_lookups_slow();
 	CHECK(co_get_epoll_ct() != NULL); /* main may sleep */
 	CHECK_EQ(pthread_create(&thread, NULL, look_up_plainly, NULL), 0);
@@ -514,8 +513,7 @@ static void fork_beside_a_thread(void)
 		CHECK_EQ(co_release(b), 0);
 		_exit(0);
 	}
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
+	join_child(pid);
 	answer_it(&q);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
@@ -549,11 +547,8 @@ static void fork_and_threads(void)
 	enum { MANY = 12 };
 	_Atomic int n_asleep = 0;
 	pthread_t thread;
-	int status;
 
-#ifdef CO_TSAN
-	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
-#endif
+	skip_forks_of_coroutines();
 	make_lookups_slow();
 	ends_a_thread = true;
 	struct co *co = start(look_up_slow, NULL);
@@ -566,10 +561,7 @@ static void fork_and_threads(void)
 	CHECK_EQ(pthread_create(&thread, NULL, answer_until_killed, NULL), 0);
 	run_loop();
 	CHECK_EQ(co_release(co), 0);
-	if (pid == 0)
-		_exit(0);
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
+	both_end(pid);
 }
 
 /* The child can start no helper: it asks by itself (and libc may set errno, then). */
@@ -582,11 +574,8 @@ static void *look_up_hooked(void *arg)
 static void fork_without_threads(void)
 {
 	pthread_t thread;
-	int status;
 
-#ifdef CO_TSAN
-	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
-#endif
+	skip_forks_of_coroutines();
 	if (getuid() != 0)
 		check_skip("only root can become somebody else");
 	make_lookups_slow();
@@ -600,10 +589,7 @@ static void fork_without_threads(void)
 		CHECK_EQ(pthread_create(&thread, NULL, answer_until_killed, NULL), 0);
 	run_loop();
 	CHECK_EQ(co_release(co), 0);
-	if (pid == 0)
-		_exit(0);
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
+	both_end(pid);
 }
 
 /* The program's fork handlers may look names up, in the child and before it. */
@@ -623,21 +609,15 @@ static void look_up_in_fork(void)
 
 static void fork_handlers(void)
 {
-	int status;
 
-#ifdef CO_TSAN
-	check_skip("ThreadSanitizer: it loses coroutines and locks in the child of a fork");
-#endif
+	skip_forks_of_coroutines();
 	make_lookups_slow();
 	CHECK_EQ(pthread_atfork(look_up_in_fork, look_up_in_fork, look_up_in_fork), 0);
 	struct co *co = start(answer_each, NULL);
 	look_up_slow(NULL); /* there is a helper */
 	pid_t pid = fork();
 	CHECK(pid >= 0);
-	if (pid == 0)
-		_exit(0);
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
+	both_end(pid);
 	CHECK_EQ(co_release(co), 0);
 }
 

@@ -34,6 +34,7 @@
 #include "env.h"
 #include "epoll.h"
 #include "hooks.h"
+#include "jumping_clock.h"
 #include "loop.h"
 #include "park.h"
 #include "sharestack.h"
@@ -121,25 +122,9 @@ void __wrap_free(void *p)
 	__real_free(p);
 }
 
-/* --- a clock by which time passes only when nothing else can happen ---------------------- */
-
-static int64_t clock_shows = 1;
-
-static int64_t clock_now(void)
-{
-	return clock_shows;
-}
-
-static void clock_sleep_until(int64_t at_ns)
-{
-	if (at_ns > clock_shows)
-		clock_shows = at_ns;
-}
-
-static const struct co_clock test_clock = { clock_now, clock_sleep_until };
 static bool test_runs; /* before that, sanitizers may ask */
 
-/* The clock on the wall goes by it, too. */
+/* The clock on the wall goes by the jumping one, too. */
 int __real_clock_gettime(clockid_t clock, struct timespec *t);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *t);
 WORKS_EARLY int __wrap_clock_gettime(clockid_t clock, struct timespec *t)
@@ -1874,7 +1859,7 @@ static void prepare(void)
 	main_thread = pthread_self();
 	test_runs = true;
 	CHECK_EQ(sem_init(&gate, 0, 0), 0);
-	co_set_clock(&test_clock);
+	co_set_clock(&jumping_clock);
 	CHECK((shared = co_alloc_sharestack(1, SLOT - 8192)) != NULL);
 	CHECK_EQ(pipe(p), 0);
 	CHECK_EQ(co_wait_until(p[0], POLLIN, co_from_now_ns(1)), 0); /* there is an epoll set now */
@@ -2174,7 +2159,7 @@ static void pass_all(bool is_inside)
 static void many(void)
 {
 	rng.s = test_seed(20240617) | 1;
-	co_set_clock(&test_clock);
+	co_set_clock(&jumping_clock);
 	for (int i = 0; i < 4; i++)
 		pass_all(i % 2);
 	co_env_check();

@@ -36,6 +36,7 @@
 #include "env.h"
 #include "epoll.h"
 #include "hooks.h"
+#include "jumping_clock.h"
 #include "loop.h"
 #include "park.h"
 #include "sharestack.h"
@@ -210,7 +211,6 @@ static struct actor *runner;           /* who runs the loop; NULL: nobody */
 static int fds[ENDS];
 static int steps_left, steps_to_trace;
 static struct rng trace_rng; /* where to stop: the program knows nothing of it */
-static int64_t clock_shows;
 static uint64_t n_tokens;
 
 /* Changes whenever somebody begins, or comes back to a program's function. */
@@ -245,19 +245,6 @@ __attribute__((format(printf, 2, 3))) static void say(const struct actor *me, co
 	va_end(args);
 	text.len += (size_t)sprintf(text.bytes + text.len, "\n");
 }
-
-static int64_t clock_now(void)
-{
-	return clock_shows;
-}
-
-static void clock_sleep_until(int64_t at_ns)
-{
-	if (at_ns > clock_shows)
-		clock_shows = at_ns;
-}
-
-static const struct co_clock test_clock = { clock_now, clock_sleep_until };
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -1014,7 +1001,7 @@ __attribute__((noinline)) static void run_program(void)
 	uint64_t value = program.seed;
 
 	CHECK_EQ(co_enable_hook_sys(), 0);
-	co_set_clock(&test_clock);
+	co_set_clock(&jumping_clock);
 	CHECK_EQ(co_sleep_ns(0), 0); /* from now on the loop sleeps by the clock, too */
 	me->co = co_self();
 	open_channels();

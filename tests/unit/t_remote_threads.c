@@ -31,15 +31,6 @@ static void check_all(void)
 	co_epoll_check();
 }
 
-static void join_child(pid_t pid)
-{
-	int status;
-
-	CHECK(pid > 0);
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
-}
-
 /* --- hand-offs ------------------------------------------------------------------------- */
 
 /* Each of the threads has some coroutines, which post numbered functions to threads
@@ -370,13 +361,6 @@ static void nothing_is_left(void)
 }
 
 /* --- fork ---------------------------------------------------------------------------------------- */
-
-static void skip_forks_of_coroutines(void)
-{
-#ifdef CO_TSAN
-	check_skip("ThreadSanitizer: it does not know fibers in a child of a fork");
-#endif
-}
 
 static int n_here;
 

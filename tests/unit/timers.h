@@ -94,13 +94,4 @@ static inline void with_each_kind(void *(*fn)(void *))
 		with_kind(all_kinds[i], fn);
 }
 
-/* Wait for a child; it must have found all well. */
-static inline void join_child(pid_t pid)
-{
-	int status;
-
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
-}
-
 #endif

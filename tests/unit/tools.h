@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "annotate.h"
@@ -43,15 +44,34 @@ static inline const char *watched_by(void)
 			check_skip("%s: %s", watched_by(), why); \
 	} while (0)
 
+/* In a child of a fork TSan ignores one of its fibers, and then sees races between
+ * it and the others. */
+static inline void skip_forks_of_coroutines(void)
+{
+#ifdef CO_TSAN
+	check_skip("ThreadSanitizer: it does not know fibers in a child of a fork");
+#endif
+}
+
+/* Wait for a child that must end well. */
+static inline void join_child(pid_t pid)
+{
+	int status;
+
+	CHECK(pid > 0);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+}
+
 /* Fewer rounds where each costs ten or fifty times as much. */
 static inline int rounds(int n)
 {
 	return watched_by() ? n / 10 + 1 : n;
 }
 
-/* The memory of this process that is really there. */
-/* Of memory that is no file's: how much of libc is resident, is the page cache's business. From
- * the page tables: what statm says may lag behind by some pages of each processor. */
+/* The memory of this process that is really there. Only what is no file's: how much of libc is,
+ * is the page cache's business. And from the page tables: what statm says may lag behind by some
+ * pages of each processor. */
 static inline size_t resident_bytes(void)
 {
 	char line[256];
