@@ -405,13 +405,19 @@ static struct epoll *epoll_get(void)
 	return thread_epoll = ep;
 }
 
+/* Take a place among those who wait for its file. */
+static void line_up(struct epoll *ep, struct record *record, struct co_waiter *waiter)
+{
+	record->news.n_unwanted = 0;
+	list_append(&record->waiters, &waiter->node);
+	ep->n_waiters++;
+}
+
 /* BEGIN SOLUTION */
 static int join(struct epoll *ep, struct record *record, struct co_waiter *waiter, bool keep)
 {
 	record->is_kept = keep && list_empty(&record->waiters);
-	record->news.n_unwanted = 0;
-	list_append(&record->waiters, &waiter->node);
-	ep->n_waiters++;
+	line_up(ep, record, waiter);
 	if (arm(ep, waiter->fd, record, waiter) == 0) {
 		waiter->file = record->file;
 		return 0;
@@ -469,9 +475,7 @@ bool co_watch_kept(struct co_waiter *waiter)
 	struct record *record = known_record(thread_epoll, waiter->fd);
 	if (!list_empty(&record->waiters) || record->news.events & (EPOLLRDHUP | EPOLLHUP))
 		return false; /* an end makes one event; but of datagrams, each read must be told */
-	record->news.n_unwanted = 0;
-	list_append(&record->waiters, &waiter->node);
-	thread_epoll->n_waiters++;
+	line_up(thread_epoll, record, waiter);
 	waiter->file = record->file;
 	waiter->is_on_trust = true;
 	return true;

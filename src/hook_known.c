@@ -68,10 +68,14 @@ static struct known_sockets *known_sockets_new(void)
 	return s;
 }
 
-static struct hook_known *find(int fd)
+/* The running coroutine's; NULL: it has none yet. */
+static struct known_sockets *own_sockets(void)
 {
-	struct known_sockets *s = (struct known_sockets *)co_attached(co_self(), &owner);
+	return (struct known_sockets *)co_attached(co_self(), &owner);
+}
 
+static struct hook_known *find(struct known_sockets *s, int fd)
+{
 	for (int i = 0; s && i < SOCKETS; i++)
 		if (s->socket[i].fd == fd && fd >= 0)
 			return &s->socket[i];
@@ -80,7 +84,7 @@ static struct hook_known *find(int fd)
 
 struct hook_known *hook_known(int fd)
 {
-	struct hook_known *known = find(fd);
+	struct hook_known *known = find(own_sockets(), fd);
 
 	return known && co_is_kept(known->kept) ? known : NULL;
 }
@@ -93,8 +97,8 @@ bool hook_knows_still(const struct hook_known *known, int fd)
 /* The place for @fd; NULL: no memory. */
 static struct hook_known *place_for(int fd)
 {
-	struct known_sockets *s = (struct known_sockets *)co_attached(co_self(), &owner);
-	struct hook_known *known = find(fd);
+	struct known_sockets *s = own_sockets();
+	struct hook_known *known = find(s, fd);
 
 	if (known || (!s && !(s = known_sockets_new())))
 		return known;
@@ -170,7 +174,7 @@ bool hook_known_is_empty(const struct hook_known *known)
 
 void hook_was_not_empty(int fd)
 {
-	struct hook_known *known = find(fd);
+	struct hook_known *known = find(own_sockets(), fd);
 
 	if (known)
 		known->short_read = SAYS_NOTHING;

@@ -19,7 +19,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 
 #include "attach.h"
@@ -85,8 +84,7 @@ static void let_go(struct job *job)
 		return;
 	if (job->free_result)
 		job->free_result(job);
-	if (sys_is_eventfd(job->done_fd))
-		sys_close(job->done_fd);
+	sys_close_eventfd(job->done_fd);
 	free(job->name);
 	free(job->service);
 	free(job);
@@ -129,7 +127,7 @@ static struct job *job_new(const char *name, const char *service, void (*run)(st
 	job->run = run;
 	job->attachment = (struct co_attachment){ .owner = &jobs, .drop = drop_job };
 	job->n_holders = 1;
-	job->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	job->done_fd = sys_eventfd();
 	if (job->done_fd < 0)
 		goto no_fd;
 	if (copy(&job->name, name) == 0 && copy(&job->service, service) == 0)
@@ -241,7 +239,7 @@ static void after_fork_in_child(void)
 	for (struct list *l = waiting.next; l != &waiting; l = l->next, n_waiting++) {
 		struct job *job = container_of(l, struct job, node);
 		job->is_begun = false;
-		int fd = sys_is_eventfd(job->done_fd) ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+		int fd = sys_is_eventfd(job->done_fd) ? sys_eventfd() : -1;
 		if (fd >= 0) {
 			sys_dup3(fd, job->done_fd, O_CLOEXEC);
 			sys_close(fd);
@@ -288,7 +286,7 @@ static bool is_done(struct job *job)
 /* The program has closed our eventfd, and its number may be another file's. */
 static int take_another_fd(struct job *job)
 {
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = sys_eventfd();
 
 	if (fd < 0)
 		return -1;

@@ -17,7 +17,6 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
 #include "assert.h"
 #include "epoll.h"
@@ -103,8 +102,7 @@ void co_remote_drop(struct co_remote *r)
 	if (!r || --r->n_holders > 0)
 		return;
 	CO_ASSERT(!r->owner, "the owner's reference goes by co_remote_close");
-	if (sys_is_eventfd(r->fd))
-		sys_close(r->fd);
+	sys_close_eventfd(r->fd);
 	free(r);
 }
 
@@ -279,7 +277,7 @@ static void shut(struct co_remote *r)
 
 static int watch_new_fd(struct co_remote *r)
 {
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = sys_eventfd();
 
 	if (fd < 0)
 		return -1;
@@ -364,7 +362,7 @@ static void leave_parents_fds(struct co_at_exit *note)
 		if (r->posted == &closed || !sys_is_eventfd(r->fd))
 			continue;
 		sys_close(r->fd); /* first: there may be no number free but this */
-		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		int fd = sys_eventfd();
 		if (fd >= 0 && fd != r->fd) {
 			sys_dup3(fd, r->fd, O_CLOEXEC);
 			sys_close(fd);

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -61,6 +62,12 @@ static inline ssize_t sys_write(int fd, const void *buf, size_t len)
 	return syscall(SYS_write, fd, buf, len);
 }
 
+/* An eventfd of the library's; -1, errno. */
+static inline int sys_eventfd(void)
+{
+	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
 /* Is there still an eventfd under this number? Programs that become daemons close all
  * descriptors, and the next open gets our number. Files, sockets, pipes and devices have a type,
  * which the kernel's own kinds have not; and of these, only eventfds are written to. */
@@ -68,6 +75,13 @@ static inline bool sys_is_eventfd(int fd)
 {
 	struct stat st;
 	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0 && sys_write(fd, &(uint64_t){ 0 }, 8) == 8;
+}
+
+/* Close an eventfd of ours, if it is still there. */
+static inline void sys_close_eventfd(int fd)
+{
+	if (sys_is_eventfd(fd))
+		sys_close(fd);
 }
 
 /* Which of @fds are ready now? As poll(2) with timeout 0. Even that can be
