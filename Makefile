@@ -112,12 +112,15 @@ LIB_OBJECTS := $(addprefix $(RELEASE)/,$(addsuffix .o,$(LIB_FILES)))
 
 lib: build/libcostep.a build/libcostep.so build/libcostep.so.0 build/costep_hooks.o ## build/libcostep.a, build/libcostep.so, build/costep_hooks.o (release build)
 
-# Each compiler's library is its own; build/ has a copy of the one asked for last.
+# Each compiler's library is its own; build/ has a copy of the one asked for last. A new file: the
+# old one may be running.
+copy_if_other = $(Q)cmp -s $< $@ || { rm -f $@ && cp $< $@; }
+
 build/libcostep.%: $(RELEASE)/libcostep.% FORCE
-	$(Q)cmp -s $< $@ || { rm -f $@ && cp $< $@; }
+	$(copy_if_other)
 
 build/costep_hooks.o: $(RELEASE)/costep_hooks.o FORCE
-	$(Q)cmp -s $< $@ || { rm -f $@ && cp $< $@; }
+	$(copy_if_other)
 
 # The name that programs linked with the shared one look for.
 build/libcostep.so.0: | build/libcostep.so
@@ -171,7 +174,7 @@ viz_objects = $(addprefix $(1)/,$(addsuffix .o,$(VIZ_FILES)))
 
 coviz: build/coviz ## the recorder and the viewer: build/coviz
 build/coviz: $(RELEASE)/coviz FORCE
-	$(Q)cmp -s $< $@ || { rm -f $@ && cp $< $@; }
+	$(copy_if_other)
 define coviz_rule
 $(1)/coviz: $$(call viz_objects,$(1))
 	$$(call say,LINK,$$@)

@@ -35,7 +35,7 @@ Example: (gdb) co-bt 2"""
             for co in s.snapshot.all:
                 lines += ([""] if lines else []) + self._one(s, co)
             return lines
-        it = s.find(arg) if arg else s.unnamed()
+        it = s.whom(arg)
         if it is None:
             env = next((env for env in s.snapshot.envs if env.cpu is s.cpu), None)
             if env and env.copier_link is not None:
@@ -49,7 +49,7 @@ Example: (gdb) co-bt 2"""
         return self._one(s, it)
 
     def _json(self, s, arg):
-        it = s.find(arg) if arg and arg != "all" else s.unnamed()
+        it = s.whom(arg if arg != "all" else "")
         if arg != "all" and not isinstance(it, model.Coroutine):
             raise commands.Usage("-json is for coroutines; this is none")
         return jsonout.document(self.name, backtraces=[

@@ -70,9 +70,11 @@ class Session:
             return model.read_context(self.reader, self.layout, address)
         raise Usage("no coroutine \"%s\"; %s" % (text, self._which()))
 
-    def unnamed(self):
-        """Whom a command means that names nobody: the one selected by co, else the one on the
+    def whom(self, text):
+        """Whom @text names; without one, the one selected by co, else the one on the
         processor; None."""
+        if text:
+            return self.find(text)
         co = selection.of_thread()
         return co and self.snapshot.by_address.get(co.address) or self.snapshot.selected()
 

@@ -38,7 +38,7 @@ Example: (gdb) co-regs 2 -diff 3"""
         if "-diff" in options and "-last" in options:
             raise commands.Usage("-diff and -last exclude one another")
         s = commands.Session()
-        it = s.find(arg) if arg else s.unnamed()
+        it = s.whom(arg)
         label, values, saved_at, thread = self._of(s, it, arg)
         key = (gdb.selected_inferior().num, label)
         before, self.last[key] = self.last.get(key), values

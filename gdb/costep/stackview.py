@@ -38,7 +38,7 @@ Example: (gdb) co-stack 2 -words 20"""
         if len(words) > 1:
             raise commands.Usage("one ID or name is enough, but there are %d words" % len(words))
         s = commands.Session()
-        it = s.find(words[0]) if words else s.unnamed()
+        it = s.whom(words[0] if words else "")
         if it is None:
             return self._show(s, s.reader, "thread %d" % s.cpu.number, s.cpu.registers, frames.of_thread, 0, limit)
         if isinstance(it, model.Context):
